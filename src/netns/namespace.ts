@@ -1,0 +1,67 @@
+/**
+ * Network namespaces without names: an open file is all that keeps one alive, so that they vanish with the process,
+ * however it ends.
+ */
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { setNetwork, unshareNetwork } from "./libc.ts";
+
+const own = "/proc/thread-self/ns/net";
+
+/** The namespace that the process was started in. */
+let home: number | undefined;
+let current: number | undefined;
+
+function enter(fd: number): void {
+  setNetwork(fd);
+  current = fd;
+}
+
+export class Namespace {
+  readonly fd: number;
+
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** A new namespace: `lo`, down, and nothing else. */
+  static create(): Namespace {
+    home ??= openSync(own, "r");
+    const before = current ?? home;
+    unshareNetwork();
+    try {
+      return new Namespace(openSync(own, "r"));
+    } finally {
+      enter(before);
+    }
+  }
+
+  /** Runs `work` with the calling thread inside the namespace. `work` must not be asynchronous: the thread is everyone's. */
+  run<T>(work: () => T extends Promise<unknown> ? never : T): T {
+    home ??= openSync(own, "r");
+    const before = current ?? home;
+    if (before === this.fd) return work();
+    enter(this.fd);
+    try {
+      return work();
+    } finally {
+      enter(before);
+    }
+  }
+
+  /** Sets `net.<name>` inside; false when this kernel has no such setting. `name` as in /proc/sys/net, for example `ipv4/ip_forward`. */
+  sysctl(name: string, value: string): boolean {
+    return this.run<boolean>(() => {
+      try {
+        writeFileSync(`/proc/sys/net/${name}`, value);
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+        throw error;
+      }
+    });
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}

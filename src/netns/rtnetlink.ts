@@ -1,0 +1,154 @@
+/** Links, addresses and routes. Layouts from linux/rtnetlink.h, linux/if_link.h and linux/veth.h. */
+import { ByteWriter } from "./bytes.ts";
+import { AF_INET, AF_INET6, int } from "./libc.ts";
+import { attribute, type NetlinkMessage, nested } from "./netlink.ts";
+
+export const NETLINK_ROUTE = 0;
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const NLM_F_EXCL = 0x200;
+const NLM_F_CREATE = 0x400;
+const NLM_F_REPLACE = 0x100;
+
+const IFF_UP = 0x1;
+const IFF_NOARP = 0x80;
+
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_LINKINFO = 18;
+const IFLA_NET_NS_FD = 28;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+
+/** Index of `lo` in every namespace. */
+export const loopback = 1;
+
+/** One end of a veth pair. The caller chooses the index: no need to ask for it afterwards. */
+export interface LinkEnd {
+  readonly name: string;
+  readonly index: number;
+}
+
+// Both ends have one MAC address and no ARP: the kernel then sends to the device's own address (NUD_NOARP), which is the
+// other end's. No neighbour entries, no ARP, no neighbour discovery, no duplicate address detection.
+const everyMac = Uint8Array.of(0x02, 0, 0, 0, 0, 0x01);
+
+function linkHeader(writer: ByteWriter, index: number, flags: number): void {
+  writer.u8(0).u8(0).u16(0).u32(index).u32(flags).u32(flags);
+}
+
+function linkAttributes(writer: ByteWriter, name: string): void {
+  attribute(writer, IFLA_IFNAME, new TextEncoder().encode(`${name}\0`));
+  attribute(writer, IFLA_ADDRESS, everyMac);
+}
+
+/**
+ * A veth pair: `here`, up, where the message is sent, `there` in the namespace of a descriptor. `there` must be set up
+ * from inside: while a pair is being made its second end cannot.
+ */
+export function vethPair(here: LinkEnd, there: LinkEnd, thereFd: number): NetlinkMessage {
+  const writer = new ByteWriter();
+  linkHeader(writer, here.index, IFF_UP | IFF_NOARP);
+  linkAttributes(writer, here.name);
+  nested(writer, IFLA_LINKINFO, () => {
+    attribute(writer, IFLA_INFO_KIND, new TextEncoder().encode("veth"));
+    nested(writer, IFLA_INFO_DATA, () =>
+      nested(writer, VETH_INFO_PEER, () => {
+        linkHeader(writer, there.index, IFF_NOARP);
+        linkAttributes(writer, there.name);
+        attribute(writer, IFLA_NET_NS_FD, int(thereFd));
+      }),
+    );
+  });
+  return {
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body: writer.finish(),
+    what: `create link ${here.name}`,
+  };
+}
+
+export function linkUp(index: number): NetlinkMessage {
+  const writer = new ByteWriter();
+  linkHeader(writer, index, IFF_UP);
+  return { type: RTM_NEWLINK, flags: 0, body: writer.finish(), what: `set link ${index} up` };
+}
+
+/** Both ends of a veth pair go. */
+export function removeLink(index: number): NetlinkMessage {
+  const writer = new ByteWriter();
+  linkHeader(writer, index, 0);
+  return { type: RTM_DELLINK, flags: 0, body: writer.finish(), what: `remove link ${index}` };
+}
+
+const domainOf = (address: Uint8Array): number => (address.length === 4 ? AF_INET : AF_INET6);
+
+function addressMessage(type: number, flags: number, index: number, address: Uint8Array): NetlinkMessage {
+  const IFA_ADDRESS = 1;
+  const IFA_LOCAL = 2;
+  const noDad = 0x02;
+  const writer = new ByteWriter();
+  writer
+    .u8(domainOf(address))
+    .u8(address.length * 8)
+    .u8(address.length === 16 ? noDad : 0)
+    .u8(0)
+    .u32(index);
+  attribute(writer, IFA_LOCAL, address);
+  attribute(writer, IFA_ADDRESS, address);
+  return { type, flags, body: writer.finish(), what: `address ${Buffer.from(address).toString("hex")}` };
+}
+
+/** Gives a link a single address (/32, /128). */
+export const addAddress = (index: number, address: Uint8Array): NetlinkMessage =>
+  addressMessage(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address);
+export const removeAddress = (index: number, address: Uint8Array): NetlinkMessage =>
+  addressMessage(RTM_DELADDR, 0, index, address);
+
+export interface Route {
+  readonly destination: Uint8Array;
+  readonly prefix: number;
+  readonly link: number;
+  /** Delivered here instead of sent out. */
+  readonly local?: boolean;
+}
+
+function routeMessage(
+  type: number,
+  flags: number,
+  { destination, prefix, link, local = false }: Route,
+): NetlinkMessage {
+  const RTA_DST = 1;
+  const RTA_OIF = 4;
+  const mainTable = 254;
+  const fromBoot = 3;
+  const scopeLink = 253;
+  const scopeHost = 254;
+  const unicast = 1;
+  const localType = 2;
+  const writer = new ByteWriter();
+  writer.u8(domainOf(destination)).u8(prefix).u8(0).u8(0);
+  writer
+    .u8(mainTable)
+    .u8(fromBoot)
+    .u8(destination.length === 16 ? 0 : local ? scopeHost : scopeLink);
+  writer.u8(local ? localType : unicast).u32(0);
+  if (prefix > 0) attribute(writer, RTA_DST, destination);
+  attribute(writer, RTA_OIF, int(link));
+  return {
+    type,
+    flags,
+    body: writer.finish(),
+    what: `route ${Buffer.from(destination).toString("hex")}/${prefix}`,
+  };
+}
+
+/** A route in the main table; an equal one is replaced. */
+export const addRoute = (route: Route): NetlinkMessage =>
+  routeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+export const removeRoute = (route: Route): NetlinkMessage => routeMessage(RTM_DELROUTE, 0, route);
