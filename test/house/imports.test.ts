@@ -45,12 +45,8 @@ describe("the table of imports", () => {
     }
   });
 
-  test("the reference evaluator knows the model's types only", () => {
-    const file = join(src, "policy/evaluate/reference.ts");
-    const imports = specifiers(readFileSync(file, "utf8"));
-    for (const specifier of imports) expect(specifier).toMatch(/^\.\.\/model\/|^\.\.\/\.\.\/net\/(address|ports)\.ts$/);
-    const statements = readFileSync(file, "utf8").match(/^import .*$/gm) ?? [];
-    const values = statements.filter((s) => !s.startsWith("import type") && !/import \{(\s*type [^,}]+,?)+\s*\}/.test(s));
-    expect(values).toEqual([]);
+  test("the reference evaluator knows the model and nothing else, so that it can't share a mistake", () => {
+    const imports = specifiers(readFileSync(join(src, "policy/evaluate/reference.ts"), "utf8"));
+    expect(imports.filter((specifier) => !specifier.startsWith("../model/"))).toEqual([]);
   });
 });
