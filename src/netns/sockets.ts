@@ -32,7 +32,6 @@ const soLinger = 13;
 const reset = new Uint8Array(Int32Array.of(1, 0).buffer); // struct linger {on, 0 s}: close sends RST, no TIME_WAIT
 const ipTransparent = { level: 0, name: 19 };
 const ipv6Transparent = { level: 41, name: 75 };
-const ipv6Only = { level: 41, name: 26 };
 const tcpDeferAccept = { level: 6, name: 9 };
 
 const on = int(1);
@@ -41,7 +40,6 @@ const on = int(1);
 function open(seat: Seat, type: number, protocol: number): number {
   const v4 = seat.address.length === 4;
   const fd = seat.namespace.run<number>(() => socket(v4 ? AF_INET : AF_INET6, type, protocol));
-  if (!v4) setOption(fd, ipv6Only.level, ipv6Only.name, on);
   if (seat.foreign) {
     const { level, name } = v4 ? ipTransparent : ipv6Transparent;
     setOption(fd, level, name, on);

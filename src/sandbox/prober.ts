@@ -1,0 +1,415 @@
+/**
+ * Opens connections, thousands a second, and says what became of each: answered by whom, or dropped by which rule. One
+ * thread and one epoll drive both ends of every connection and the nodes' drop logs.
+ */
+import { type LogRecord, parseLog } from "../flows/nflog.ts";
+import { protocolNumbers } from "../flows/packet.ts";
+import type { Range } from "../net/interval.ts";
+import type { PortProtocol } from "../net/ports.ts";
+import { socketAddress } from "../netns/bytes.ts";
+import { accept, close, connect, receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../netns/libc.ts";
+import type { NetlinkSocket } from "../netns/netlink.ts";
+import { Poller, readable, writable } from "../netns/poller.ts";
+import { initAckPacket, initPacket, parseSctp, sctpAbort, sctpInit, sctpInitAck } from "../netns/sctp.ts";
+import { ipprotoSctp, rawSocket, type Seat, tcpClient, tcpListener, udpSocket } from "../netns/sockets.ts";
+import { everyPort } from "./slices.ts";
+
+/** Something that answers: `id` is what its answers are signed with. */
+export interface Listener {
+  readonly id: number;
+  readonly seat: Seat;
+  readonly protocol: PortProtocol;
+  readonly port: number;
+}
+
+export interface Probe {
+  readonly from: Seat;
+  /** Where the client dials: the listener's address, or a Service's. */
+  readonly address: Uint8Array;
+  readonly port: number;
+  readonly protocol: PortProtocol;
+  /** What must be listening meanwhile. */
+  readonly listener: Listener;
+  /** Source ports to take from; default all. */
+  readonly sourcePorts?: Range<number>;
+}
+
+/** A drop that a node logged. */
+export interface Drop {
+  readonly node: string;
+  readonly record: LogRecord;
+}
+
+/** What became of a probe. An answer and a drop can both happen: each is reported. */
+export interface Observation {
+  /** Ids of the listeners that answered with the probe's own nonce. */
+  readonly answeredBy: number | null;
+  /** The first drop of a packet of this probe. */
+  readonly drop: Drop | null;
+  /** A refusal, for example ECONNREFUSED. */
+  readonly error: string | null;
+}
+
+interface Attempt {
+  readonly probe: Probe;
+  readonly index: number;
+  readonly key: string;
+  readonly sourcePort: number;
+  fd: number;
+  sent: boolean;
+  pending: boolean;
+  answeredBy: number | null;
+  drop: Drop | null;
+  error: string | null;
+}
+
+const inFlight = 256;
+const openListeners = 4_000;
+const nonceLength = 8;
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+
+/** Names a probe's packets: protocol, source address, source port. */
+const attemptKey = (protocol: number, source: Uint8Array, port: number): string =>
+  `${protocol}|${port}|${latin1(source)}`;
+
+export interface RunOptions {
+  /** Called now and then with the number of probes done. */
+  readonly onProgress?: (done: number) => void;
+  readonly signal?: AbortSignal;
+  /** How long a probe may stay without answer and drop; ms, default 3,000. */
+  readonly patience?: number;
+}
+
+export class Prober {
+  readonly #poller = new Poller();
+  readonly #run = Math.floor(Math.random() * 0x1_0000_0000);
+  readonly #buffer = Buffer.alloc(65_536);
+  readonly #peer = new Uint8Array(28);
+  /** Next source port by source address and protocol. */
+  readonly #nextPort = new Map<string, number>();
+  readonly #raw = new Map<string, number>();
+  /** Of this wave and the last, so that late drops find their probe. */
+  #attempts = new Map<string, Attempt>();
+  #former = new Map<string, Attempt>();
+  #byIndex: Attempt[] = [];
+  #listening = new Map<string, number>();
+  readonly #sctpListeners = new Map<string, number>();
+  #pending = 0;
+  #overruns = 0;
+  #strays: Drop[] = [];
+
+  /** Reads the drops of one node from now on. */
+  watchDrops(node: string, log: NetlinkSocket): void {
+    this.#poller.watch(log.fd, readable, () => this.#readDrops(node, log));
+  }
+
+  unwatchDrops(log: NetlinkSocket): void {
+    this.#poller.forget(log.fd);
+  }
+
+  /** How often a drop log overflowed: records are missing since. */
+  get overruns(): number {
+    return this.#overruns;
+  }
+
+  /** Drops of packets that belong to no probe, since the last call. */
+  takeStrays(): Drop[] {
+    const out = this.#strays;
+    this.#strays = [];
+    return out;
+  }
+
+  /** Asks everything; the answers have the order of the questions. Stops early, with what it has, when `signal` is aborted. */
+  async run(probes: readonly Probe[], options: RunOptions = {}): Promise<Observation[]> {
+    const { onProgress, signal, patience = 3_000 } = options;
+    const out: Observation[] = [];
+    for (let start = 0; start < probes.length && signal?.aborted !== true; start += inFlight) {
+      const wave = probes.slice(start, start + inFlight);
+      for (const probe of wave) this.#listen(probe.listener);
+      this.#wave(wave, patience);
+      // The events of the process (Ctrl-C, the terminal) get their turn between waves.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      for (const { answeredBy, drop, error } of this.#byIndex) out.push({ answeredBy, drop, error });
+      onProgress?.(out.length);
+      if (this.#listening.size > openListeners) this.#closeListeners();
+    }
+    this.#closeListeners();
+    this.#poller.run(0);
+    return out;
+  }
+
+  close(): void {
+    this.#closeListeners();
+    for (const fd of this.#raw.values()) close(fd);
+    this.#raw.clear();
+    this.#poller.close();
+  }
+
+  #wave(probes: readonly Probe[], patience: number): void {
+    this.#former = this.#attempts;
+    this.#attempts = new Map();
+    this.#byIndex = [];
+    this.#pending = 0;
+    for (const [index, probe] of probes.entries()) this.#byIndex.push(this.#start(probe, index));
+    let deadline = performance.now() + patience;
+    while (this.#pending > 0) {
+      const before = this.#pending;
+      this.#poller.run(Math.min(50, patience));
+      if (this.#pending < before) deadline = performance.now() + patience;
+      else if (performance.now() > deadline) break;
+    }
+    // What was logged before the last answer came is there to be read.
+    while (this.#poller.run(0) > 0);
+    for (const attempt of this.#byIndex) this.#finish(attempt);
+  }
+
+  #start(probe: Probe, index: number): Attempt {
+    const number = protocolNumbers[probe.protocol];
+    const portKey = `${number}|${latin1(probe.from.address)}`;
+    for (let tries = 0; ; tries++) {
+      const sourcePort = this.#takePort(portKey, probe.sourcePorts ?? everyPort);
+      const key = attemptKey(number, probe.from.address, sourcePort);
+      if (this.#attempts.has(key) || this.#former.has(key)) continue;
+      const attempt: Attempt = {
+        probe,
+        index,
+        key,
+        sourcePort,
+        fd: -1,
+        sent: false,
+        pending: true,
+        answeredBy: null,
+        drop: null,
+        error: null,
+      };
+      try {
+        this.#open(attempt);
+      } catch (error) {
+        if (error instanceof SystemError && error.code === "EADDRINUSE" && tries < 100) continue;
+        throw error;
+      }
+      return attempt;
+    }
+  }
+
+  #takePort(key: string, { start, end }: Range<number>): number {
+    const last = this.#nextPort.get(key) ?? 0;
+    this.#nextPort.set(key, last + 1);
+    return start + (last % (end - start + 1));
+  }
+
+  #open(attempt: Attempt): void {
+    const { probe, sourcePort, key } = attempt;
+    const { from, address, port, protocol } = probe;
+    if (protocol === "SCTP") {
+      const fd = this.#rawSctp(from);
+      this.#attempts.set(key, attempt);
+      this.#pending++;
+      this.#try(attempt, () => {
+        sendTo(fd, initPacket(sourcePort, port, this.#tag(attempt)), socketAddress(address, 0));
+      });
+      return;
+    }
+    attempt.fd = protocol === "TCP" ? tcpClient(from, sourcePort) : udpSocket(from, sourcePort);
+    this.#attempts.set(key, attempt);
+    this.#pending++;
+    this.#try(attempt, () => {
+      connect(attempt.fd, socketAddress(address, port));
+      if (protocol === "UDP") this.#sendNonce(attempt);
+      this.#poller.watch(attempt.fd, attempt.sent ? readable : writable, () => this.#clientEvent(attempt));
+    });
+  }
+
+  #tag(attempt: Attempt): number {
+    return ((this.#run ^ attempt.index) | 1) >>> 0;
+  }
+
+  #nonce(attempt: Attempt): Uint8Array {
+    const nonce = new Uint8Array(nonceLength);
+    const view = new DataView(nonce.buffer);
+    view.setUint32(0, this.#run);
+    view.setUint16(4, attempt.index);
+    view.setUint16(6, attempt.sourcePort);
+    return nonce;
+  }
+
+  #sendNonce(attempt: Attempt): void {
+    attempt.sent = send(attempt.fd, this.#nonce(attempt)) !== wouldBlock;
+  }
+
+  #clientEvent(attempt: Attempt): void {
+    this.#try(attempt, () => {
+      if (!attempt.sent) {
+        this.#sendNonce(attempt);
+        if (attempt.sent) this.#poller.change(attempt.fd, readable);
+        return;
+      }
+      const length = receive(attempt.fd, this.#buffer);
+      if (length === wouldBlock) return;
+      const nonce = this.#nonce(attempt);
+      if (length !== nonceLength + 4 || !this.#buffer.subarray(0, nonceLength).equals(nonce)) {
+        throw new SystemError("echo", 0);
+      }
+      attempt.answeredBy = this.#buffer.readUInt32BE(nonceLength);
+      this.#finish(attempt);
+    });
+  }
+
+  /** An error of the connection is an observation, not a failure of ours. */
+  #try(attempt: Attempt, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      attempt.error = error.message;
+      this.#finish(attempt);
+    }
+  }
+
+  #finish(attempt: Attempt): void {
+    if (!attempt.pending) return;
+    attempt.pending = false;
+    this.#pending--;
+    if (attempt.fd >= 0) {
+      this.#poller.forget(attempt.fd);
+      close(attempt.fd);
+      attempt.fd = -1;
+    }
+  }
+
+  #readDrops(node: string, log: NetlinkSocket): void {
+    for (;;) {
+      let datagram: Buffer | null;
+      try {
+        datagram = log.receive();
+      } catch (error) {
+        if (!(error instanceof SystemError && error.code === "ENOBUFS")) throw error;
+        this.#overruns++;
+        continue;
+      }
+      if (datagram === null) return;
+      for (const record of parseLog(datagram)) this.#dropped({ node, record });
+    }
+  }
+
+  #dropped(drop: Drop): void {
+    const { tuple } = drop.record;
+    const key = tuple === null ? "" : attemptKey(tuple.protocol, tuple.source, tuple.sourcePort);
+    const attempt = this.#attempts.get(key) ?? this.#former.get(key);
+    if (attempt === undefined) {
+      this.#strays.push(drop);
+      return;
+    }
+    attempt.drop ??= drop;
+    this.#finish(attempt);
+  }
+
+  #listen(listener: Listener): void {
+    const { seat, protocol, port, id } = listener;
+    const key = `${protocol}|${port}|${latin1(seat.address)}`;
+    if (protocol === "SCTP") {
+      this.#rawSctp(seat);
+      this.#sctpListeners.set(`${port}|${latin1(seat.address)}`, id);
+      return;
+    }
+    if (this.#listening.has(key)) return;
+    const signature = new Uint8Array(4);
+    new DataView(signature.buffer).setUint32(0, id);
+    const fd = protocol === "TCP" ? tcpListener(seat, port) : udpSocket(seat, port);
+    this.#listening.set(key, fd);
+    this.#poller.watch(
+      fd,
+      readable,
+      protocol === "TCP" ? () => this.#accept(fd, signature) : () => this.#echo(fd, seat, signature),
+    );
+  }
+
+  #signed(length: number, signature: Uint8Array): Uint8Array {
+    this.#buffer.set(signature, length);
+    return this.#buffer.subarray(0, length + signature.length);
+  }
+
+  #accept(listener: number, signature: Uint8Array): void {
+    for (;;) {
+      const fd = accept(listener);
+      if (fd === wouldBlock) return;
+      if (this.#answer(fd, signature)) continue;
+      this.#poller.watch(fd, readable, () => void this.#answer(fd, signature));
+    }
+  }
+
+  /** Echoes what came over an accepted connection and closes it; false when nothing is there yet. */
+  #answer(fd: number, signature: Uint8Array): boolean {
+    try {
+      const length = receive(fd, this.#buffer);
+      if (length === wouldBlock) return false;
+      if (length > 0) send(fd, this.#signed(length, signature));
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error; // the client went away
+    }
+    this.#poller.forget(fd);
+    close(fd);
+    return true;
+  }
+
+  #echo(fd: number, seat: Seat, signature: Uint8Array): void {
+    for (;;) {
+      try {
+        const length = receiveFrom(fd, this.#buffer, this.#peer);
+        if (length === wouldBlock) return;
+        const address = this.#peer.slice(0, seat.address.length === 4 ? 16 : 28);
+        sendTo(fd, this.#signed(length, signature), address);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error; // an ICMP error for an earlier answer
+      }
+    }
+  }
+
+  #rawSctp(seat: Seat): number {
+    const key = latin1(seat.address);
+    const known = this.#raw.get(key);
+    if (known !== undefined) return known;
+    const fd = rawSocket(seat, ipprotoSctp);
+    this.#raw.set(key, fd);
+    this.#poller.watch(fd, readable, () => this.#readSctp(fd, seat));
+    return fd;
+  }
+
+  #readSctp(fd: number, seat: Seat): void {
+    const v4 = seat.address.length === 4;
+    for (;;) {
+      const length = receiveFrom(fd, this.#buffer, this.#peer);
+      if (length === wouldBlock) return;
+      const header = v4 ? (this.#buffer[0]! & 0xf) * 4 : 0;
+      const packet = parseSctp(this.#buffer.subarray(header, length));
+      if (packet === null) continue;
+      if (packet.chunk === sctpInit) {
+        const id = this.#sctpListeners.get(`${packet.destinationPort}|${latin1(seat.address)}`);
+        if (id === undefined) continue;
+        const peer = v4 ? this.#peer.slice(4, 8) : this.#peer.slice(8, 24);
+        sendTo(fd, initAckPacket(packet, 1 + id, id), socketAddress(peer, 0));
+      } else if (packet.chunk === sctpInitAck || packet.chunk === sctpAbort) {
+        this.#sctpAnswer(attemptKey(ipprotoSctp, seat.address, packet.destinationPort), packet);
+      }
+    }
+  }
+
+  #sctpAnswer(key: string, packet: { readonly verificationTag: number; readonly cookie: number | null }): void {
+    const attempt = this.#attempts.get(key);
+    if (attempt === undefined || !attempt.pending || packet.verificationTag !== this.#tag(attempt)) return;
+    // An ABORT without our cookie is the answer of a kernel that has SCTP itself: it was reached.
+    attempt.answeredBy = packet.cookie ?? attempt.probe.listener.id;
+    this.#finish(attempt);
+  }
+
+  #closeListeners(): void {
+    for (const fd of this.#listening.values()) {
+      this.#poller.forget(fd);
+      close(fd);
+    }
+    this.#listening = new Map();
+    this.#sctpListeners.clear();
+  }
+}
