@@ -22,7 +22,7 @@ import type { AddressSet, Family } from "../../net/address.ts";
 import type { PortProtocol, PortSet } from "../../net/ports.ts";
 import type { LabelSelector } from "../model/labels.ts";
 import type { Policy, PolicyRef } from "../model/policy.ts";
-import type { Action, Direction, PortDecision, Reason, Tier } from "../model/verdict.ts";
+import type { Action, Direction, End, PortDecision, Reason, Tier } from "../model/verdict.ts";
 import type { ClusterFacts, ContainerPort, Namespace, Node, Pod, Service } from "../model/world.ts";
 
 /**
@@ -130,7 +130,10 @@ export interface NetClass {
   readonly peer: PeerClass;
 }
 
-/** Reading a plan. Pods are named by `namespace/name`. Finished and hostNetwork pods have no classes. */
+/**
+ * Reading a plan. Pods are named by `namespace/name`. Finished and hostNetwork pods have no classes: asking for one of
+ * them, or of a pod that is not in the plan, throws RangeError. Groups of policies without a subject pod do not show.
+ */
 export interface Plan {
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly nodes: ReadonlyMap<string, Node>;
@@ -138,6 +141,12 @@ export interface Plan {
   readonly services: ReadonlyMap<string, Service>;
   readonly policies: ReadonlyMap<string, Policy>;
   readonly cluster: ClusterFacts;
+
+  /**
+   * The pod or node that has an address; null: none has. Of two pods that report one address the running one has it;
+   * finished pods have none, and the address of a hostNetwork pod is its node's (spec A8.2, A17.4).
+   */
+  endAt(address: string): Exclude<End, { readonly kind: "address" }> | null;
 
   /** The class that judges a pod as a subject. A class without policies allows everything. */
   policyClass(pod: Pod, direction: Direction): PolicyClass;

@@ -1,0 +1,603 @@
+/** The plan over a changing world (contract: `plan.ts`). */
+import { type Address, AddressSet, type Family, families, parseAddress, parseCidr } from "../../net/address.ts";
+import type { LabelSelector } from "../model/labels.ts";
+import { type Policy, policyRef } from "../model/policy.ts";
+import { type Direction, directions, type PortDecision } from "../model/verdict.ts";
+import type { ClusterFacts, ContainerPort, Namespace, Node, Pod, Service, World } from "../model/world.ts";
+import { isFinished, namespacedName } from "../model/world.ts";
+import { compileSelector, type Matcher } from "../select/selector.ts";
+import { AddressIndex } from "./address-index.ts";
+import { AddressSplit, type UnknownAddress } from "./address-split.ts";
+import { CompiledPolicyClass, InternedPeerClass } from "./classes.ts";
+import { Interner } from "./intern.ts";
+import { createJudge, portsKey } from "./judge.ts";
+import { compareInJudgement, compareText } from "./order.ts";
+import type {
+  AddressGroup,
+  Change,
+  CompiledPolicy,
+  LivePlan,
+  NetClass,
+  NodeGroup,
+  PeerClass,
+  PeerGroup,
+  PlanDelta,
+  PodGroup,
+  PolicyClass,
+} from "./plan.ts";
+import { policyKey } from "./plan.ts";
+import { compilePolicy, type GroupInterner } from "./policy.ts";
+import { type Members, podGroupContent, type Shape, Shapes } from "./shapes.ts";
+
+type ByDirection<T> = Record<Direction, T>;
+
+/** A group and who needs it. */
+interface EntryBase {
+  /** Compiled policies that mention it, as subject or peer. */
+  refs: number;
+  /** Policies with at least one subject pod whose rules of the direction name it as a peer. */
+  readonly used: ByDirection<number>;
+}
+interface PodEntry extends EntryBase {
+  readonly group: PodGroup;
+  readonly members: Members;
+  /** Policies whose subject it is. */
+  readonly subjects: Set<PolicyState>;
+}
+interface AddressEntry extends EntryBase {
+  readonly group: AddressGroup;
+}
+interface NodeEntry extends EntryBase {
+  readonly group: NodeGroup;
+  readonly matcher: Matcher;
+}
+type Entry = PodEntry | AddressEntry | NodeEntry;
+
+interface PolicyState {
+  readonly id: number;
+  readonly compiled: CompiledPolicy;
+  readonly subject: PodEntry | null;
+  readonly peers: ByDirection<readonly Entry[]>;
+  /** Port names that its egress rules look up on destinations. */
+  readonly destinationNames: readonly string[];
+  /** Has at least one subject pod. */
+  active: boolean;
+}
+
+interface PodState {
+  readonly pod: Pod;
+  /** null: finished or on the host network (spec A8.2, A17.4). */
+  readonly shape: Shape | null;
+  readonly addresses: Partial<Record<Family, Address>>;
+}
+
+/** What was worked out for a shape; null after something that it came from has changed. */
+interface ShapeClasses {
+  readonly policy: ByDirection<PolicyClass | null>;
+  readonly peer: ByDirection<{
+    readonly groups: readonly PeerGroup[];
+    readonly ports: readonly ContainerPort[];
+    /** By the address groups of one address: the array of the split that lists them. */
+    readonly byAddress: Map<readonly number[], PeerClass>;
+  } | null>;
+}
+
+interface Split {
+  readonly addresses: AddressSplit;
+  readonly unknown: Partial<Record<Family, UnknownAddress>>;
+  nets: readonly NetClass[] | null;
+}
+
+type Owner = { readonly pod: string } | { readonly node: string };
+
+interface Delta {
+  readonly pods: Set<string>;
+  nodes: boolean;
+  readonly nets: ByDirection<boolean>;
+}
+
+/** Compiles a world. The plan stays connected to nothing: changes are told to it by `apply`. */
+export function compile(world: World): LivePlan {
+  return new Engine(world);
+}
+
+class Engine implements LivePlan {
+  readonly namespaces = new Map<string, Namespace>();
+  readonly nodes = new Map<string, Node>();
+  readonly pods = new Map<string, Pod>();
+  readonly services = new Map<string, Service>();
+  readonly policies = new Map<string, Policy>();
+  readonly cluster: ClusterFacts;
+  readonly judge: (subject: PolicyClass, peer: PeerClass) => readonly PortDecision[] = createJudge();
+
+  readonly #shapes = new Shapes({
+    joined: (shape, members) => this.#moved(shape, members),
+    left: (shape, members) => this.#moved(shape, members),
+  });
+  readonly #podStates = new Map<string, PodState>();
+  readonly #policyStates = new Map<string, PolicyState>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #entriesById = new Map<number, Entry>();
+  readonly #owners = new AddressIndex<Owner>();
+  readonly #nodeAddresses = new Map<string, { readonly owner: Owner; readonly addresses: readonly Address[] }>();
+  readonly #podOwners = new Map<string, Owner>();
+  readonly #withoutAddress = new Set<string>();
+  /** How many active policies look each port name up on destinations. */
+  readonly #destinationNames = new Map<string, number>();
+  readonly #classes = new WeakMap<Shape, ShapeClasses>();
+  readonly #policyClasses = new Interner<PolicyClass>();
+  readonly #peerClasses = new Interner<PeerClass>();
+  readonly #splits: ByDirection<Split | null> = { ingress: null, egress: null };
+  readonly #podSpace: AddressSet;
+  #lastId = 0;
+  /** null while the first world is read. */
+  #delta: Delta | null = null;
+
+  constructor(world: World) {
+    this.cluster = world.cluster;
+    this.#podSpace = AddressSet.ofCidrs(world.cluster.podCIDRs.flatMap((text) => parseCidr(text)?.cidr ?? []));
+    for (const namespace of world.namespaces) this.#putNamespace(namespace);
+    for (const node of world.nodes) this.#putNode(node);
+    for (const service of world.services) this.services.set(namespacedName(service), service);
+    for (const pod of world.pods) this.#putPod(pod);
+    for (const policy of world.policies) this.#putPolicy(policy);
+  }
+
+  apply(changes: readonly Change[]): PlanDelta {
+    const delta: Delta = { pods: new Set(), nodes: false, nets: { ingress: false, egress: false } };
+    this.#delta = delta;
+    for (const change of changes) this.#apply(change);
+    this.#delta = null;
+    return delta;
+  }
+
+  #apply(change: Change): void {
+    if (change.op === "put") this.#put(change);
+    else this.#remove(change);
+  }
+
+  #put(change: Extract<Change, { op: "put" }>): void {
+    if (change.kind === "pod") this.#putPod(change.object);
+    else if (change.kind === "namespace") this.#putNamespace(change.object);
+    else if (change.kind === "node") this.#putNode(change.object);
+    else if (change.kind === "service") this.services.set(namespacedName(change.object), change.object);
+    else this.#putPolicy(change.object);
+  }
+
+  #remove({ kind, key }: Extract<Change, { op: "remove" }>): void {
+    if (kind === "pod") this.#removePod(key);
+    else if (kind === "namespace") this.#removeNamespace(key);
+    else if (kind === "node") this.#removeNode(key);
+    else if (kind === "service") this.services.delete(key);
+    else this.#removePolicy(key);
+  }
+
+  // ---- reading ------------------------------------------------------------------------------------------------------
+
+  endAt(address: string): ReturnType<LivePlan["endAt"]> {
+    const parsed = parseAddress(address);
+    if (parsed === null) return null;
+    let best: Pod | null = null;
+    let node: Node | null = null;
+    for (const owner of this.#owners.at(parsed)) {
+      if ("node" in owner) node = this.nodes.get(owner.node)!;
+      else {
+        const pod = this.pods.get(owner.pod)!;
+        if (best === null || compareClaims(pod, best) < 0) best = pod;
+      }
+    }
+    return best !== null ? { kind: "pod", pod: best } : node !== null ? { kind: "node", node } : null;
+  }
+
+  policyClass(pod: Pod, direction: Direction): PolicyClass {
+    const shape = this.#shapeOf(pod);
+    const classes = this.#classesOf(shape);
+    classes.policy[direction] ??= this.#makePolicyClass(shape, direction);
+    return classes.policy[direction];
+  }
+
+  podPeer(pod: Pod, family: Family, direction: Direction): PeerClass {
+    const shape = this.#shapeOf(pod);
+    const classes = this.#classesOf(shape);
+    classes.peer[direction] ??= {
+      groups: [...shape.groups]
+        .map(({ group }) => group)
+        .filter(({ id }) => this.#entriesById.get(id)!.used[direction] > 0)
+        .sort((a, b) => a.id - b.id),
+      ports: direction === "egress" ? shape.ports.filter(({ name }) => this.#destinationNames.has(name)) : [],
+      byAddress: new Map(),
+    };
+    const { groups, ports, byAddress } = classes.peer[direction];
+    const addressGroups = this.#addressGroups(pod, family, direction);
+    let peer = byAddress.get(addressGroups);
+    if (peer === undefined) {
+      peer = this.#peerClass(direction, groups, addressGroups, ports);
+      byAddress.set(addressGroups, peer);
+    }
+    return peer;
+  }
+
+  nodePeer(node: Node, address: string, direction: Direction): PeerClass {
+    const groups: NodeGroup[] = [];
+    for (const entry of this.#entries.values()) {
+      if (entry.group.kind !== "nodes" || entry.used[direction] === 0) continue;
+      if ((entry as NodeEntry).matcher.matches(node.labels)) groups.push(entry.group);
+    }
+    const parsed = parseAddress(address);
+    const addressGroups = parsed === null ? none : this.#split(direction).addresses.find(parsed).groups;
+    return this.#peerClass(direction, groups, addressGroups, []);
+  }
+
+  addressPeer(address: string, direction: Direction): PeerClass {
+    const parsed = parseAddress(address);
+    if (parsed === null) throw new RangeError(`not an IP address: ${JSON.stringify(address)}`);
+    return this.#peerClass(direction, [], this.#split(direction).addresses.find(parsed).groups, []);
+  }
+
+  addressDependent(pod: Pod, family: Family, direction: Direction): readonly AddressGroup[] {
+    this.#shapeOf(pod);
+    return pod.ips.length > 0 ? [] : this.#unknownAddress(family, direction).dependent;
+  }
+
+  netClasses(direction: Direction): readonly NetClass[] {
+    const split = this.#split(direction);
+    split.nets ??= split.addresses.pieces.map((piece) => ({
+      get set() {
+        return piece.set;
+      },
+      peer: this.#peerClass(direction, [], piece.groups, []),
+    }));
+    return split.nets;
+  }
+
+  *groups(direction: Direction): Generator<PeerGroup> {
+    for (const entry of this.#entries.values()) if (entry.used[direction] > 0) yield entry.group;
+  }
+
+  #shapeOf(pod: Pod): Shape {
+    const key = namespacedName(pod);
+    const state = this.#podStates.get(key);
+    if (state === undefined) throw new RangeError(`pod ${key} is not in the plan`);
+    if (state.shape === null) throw new RangeError(`pod ${key} is finished or on the host network: it has no class`);
+    return state.shape;
+  }
+
+  #classesOf(shape: Shape): ShapeClasses {
+    let classes = this.#classes.get(shape);
+    if (classes === undefined) {
+      classes = { policy: { ingress: null, egress: null }, peer: { ingress: null, egress: null } };
+      this.#classes.set(shape, classes);
+    }
+    return classes;
+  }
+
+  #makePolicyClass(shape: Shape, direction: Direction): PolicyClass {
+    const states: PolicyState[] = [];
+    for (const { group } of shape.groups) {
+      for (const state of (this.#entriesById.get(group.id) as PodEntry).subjects) {
+        const { rules, isolates } = state.compiled;
+        if (rules[direction].length > 0 || isolates[direction]) states.push(state);
+      }
+    }
+    states.sort((a, b) => compareInJudgement(a.compiled, b.compiled));
+    const names = new Set<string>();
+    if (direction === "ingress" && shape.ports.length > 0) {
+      for (const { compiled } of states)
+        for (const { ports } of compiled.rules.ingress) for (const { name } of ports.named) names.add(name);
+    }
+    const ownPorts = shape.ports.filter(({ name }) => names.has(name));
+    const key = `${direction} ${states.map(({ id }) => id).join()} ${portsKey(ownPorts)}`;
+    return this.#policyClasses.get(key, () => {
+      const policies = states.map(({ compiled }) => compiled);
+      return new CompiledPolicyClass(++this.#lastId, direction, policies, ownPorts);
+    });
+  }
+
+  /** `groups` in any order, besides the address groups. */
+  #peerClass(
+    direction: Direction,
+    groups: readonly PeerGroup[],
+    addressGroups: readonly number[],
+    ports: readonly ContainerPort[],
+  ): PeerClass {
+    const all = [...groups, ...addressGroups.map((id) => this.#entriesById.get(id)!.group)].sort((a, b) => a.id - b.id);
+    const key = `${direction} ${all.map(({ id }) => id).join()} ${portsKey(ports)}`;
+    return this.#peerClasses.get(key, () => new InternedPeerClass(++this.#lastId, direction, all, ports));
+  }
+
+  /** Ids of the address groups that a pod is in over one family; equal lists of one split are one array. */
+  #addressGroups(pod: Pod, family: Family, direction: Direction): readonly number[] {
+    const address = this.#podStates.get(namespacedName(pod))!.addresses[family];
+    if (address !== undefined) return this.#split(direction).addresses.find(address).groups;
+    return pod.ips.length > 0 ? none : this.#unknownAddress(family, direction).covered;
+  }
+
+  #unknownAddress(family: Family, direction: Direction): UnknownAddress {
+    const split = this.#split(direction);
+    split.unknown[family] ??= split.addresses.unknown(family, this.#podSpace);
+    return split.unknown[family];
+  }
+
+  #split(direction: Direction): Split {
+    let split = this.#splits[direction];
+    if (split === null) {
+      const groups: AddressGroup[] = [];
+      for (const group of this.groups(direction)) if (group.kind === "addresses") groups.push(group);
+      split = { addresses: new AddressSplit(groups), unknown: {}, nets: null };
+      this.#splits[direction] = split;
+    }
+    return split;
+  }
+
+  // ---- pods, namespaces, nodes --------------------------------------------------------------------------------------
+
+  #putPod(pod: Pod): void {
+    const key = namespacedName(pod);
+    const before = this.#podStates.get(key);
+    const takesPart = !pod.hostNetwork && !isFinished(pod);
+    // The new shape first: groups that hold both must not look empty in between.
+    const shape = takesPart ? this.#shapes.add(pod, key) : null;
+    if (before?.shape && before.shape !== shape) this.#shapes.remove(before.shape, key);
+    const addresses = takesPart ? podAddresses(pod) : {};
+    const same =
+      before !== undefined &&
+      before.shape === shape &&
+      before.pod.node === pod.node &&
+      families.every((family) => before.addresses[family]?.value === addresses[family]?.value);
+    this.pods.set(key, pod);
+    this.#podStates.set(key, { pod, shape, addresses });
+    if (same) return;
+    this.#forgetAddresses(key, before);
+    if (shape !== null) {
+      const owner: Owner = { pod: key };
+      this.#podOwners.set(key, owner);
+      for (const address of Object.values(addresses)) this.#owners.add(address, owner);
+      if (pod.ips.length === 0) this.#withoutAddress.add(key);
+    }
+    this.#delta?.pods.add(key);
+  }
+
+  #removePod(key: string): void {
+    const before = this.#podStates.get(key);
+    if (before === undefined) return;
+    this.pods.delete(key);
+    this.#podStates.delete(key);
+    if (before.shape !== null) this.#shapes.remove(before.shape, key);
+    this.#forgetAddresses(key, before);
+    this.#delta?.pods.add(key);
+  }
+
+  #forgetAddresses(key: string, before: PodState | undefined): void {
+    const owner = this.#podOwners.get(key);
+    if (before === undefined || owner === undefined) return;
+    for (const address of Object.values(before.addresses)) this.#owners.remove(address, owner);
+    this.#podOwners.delete(key);
+    this.#withoutAddress.delete(key);
+  }
+
+  #putNamespace(namespace: Namespace): void {
+    this.namespaces.set(namespace.name, namespace);
+    this.#shapes.setNamespace(namespace.name, namespace.labels);
+  }
+
+  #removeNamespace(name: string): void {
+    if (this.namespaces.delete(name)) this.#shapes.setNamespace(name, null);
+  }
+
+  #putNode(node: Node): void {
+    this.#removeNode(node.name);
+    const owner: Owner = { node: node.name };
+    const addresses = node.ips.flatMap((text) => parseAddress(text) ?? []);
+    for (const address of addresses) this.#owners.add(address, owner);
+    this.nodes.set(node.name, node);
+    this.#nodeAddresses.set(node.name, { owner, addresses });
+    if (this.#delta !== null) this.#delta.nodes = true;
+  }
+
+  #removeNode(name: string): void {
+    const before = this.#nodeAddresses.get(name);
+    if (before === undefined) return;
+    for (const address of before.addresses) this.#owners.remove(address, before.owner);
+    this.#nodeAddresses.delete(name);
+    this.nodes.delete(name);
+    if (this.#delta !== null) this.#delta.nodes = true;
+  }
+
+  // ---- policies and groups ------------------------------------------------------------------------------------------
+
+  #putPolicy(policy: Policy): void {
+    const key = policyKey(policyRef(policy));
+    const before = this.#policyStates.get(key);
+    this.policies.set(key, policy);
+    const state = this.#makePolicy(policy);
+    this.#policyStates.set(key, state);
+    this.#enforce(state);
+    this.#dropPolicy(before); // last: groups that both name must not look unused in between
+  }
+
+  #removePolicy(key: string): void {
+    this.#dropPolicy(this.#policyStates.get(key));
+    this.#policyStates.delete(key);
+    this.policies.delete(key);
+  }
+
+  #makePolicy(policy: Policy): PolicyState {
+    const made: Entry[] = [];
+    const { compiled, subject } = compilePolicy(policy, this.#interner(made));
+    const entryOf = (group: PeerGroup): Entry => this.#entriesById.get(group.id)!;
+    const peers = (direction: Direction): readonly Entry[] => {
+      const groups = compiled.rules[direction].flatMap((rule) => (rule.peers === "everything" ? [] : rule.peers));
+      return [...new Set(groups)].map(entryOf);
+    };
+    const state: PolicyState = {
+      id: ++this.#lastId,
+      compiled,
+      subject: subject === null ? null : (entryOf(subject) as PodEntry),
+      peers: { ingress: peers("ingress"), egress: peers("egress") },
+      destinationNames: [...new Set(compiled.rules.egress.flatMap(({ ports }) => ports.named.map(({ name }) => name)))],
+      active: false,
+    };
+    for (const entry of mentioned(state)) entry.refs++;
+    for (const entry of made) if (entry.refs === 0) this.#dropEntry(entry); // of rules that turned out not to be understood
+    return state;
+  }
+
+  #enforce(state: PolicyState): void {
+    if (state.subject === null) return;
+    state.subject.subjects.add(state);
+    this.#subjectChanged(state.subject);
+    if (state.subject.members.shapes.size > 0) this.#setActive(state, true);
+  }
+
+  #dropPolicy(state: PolicyState | undefined): void {
+    if (state === undefined) return;
+    if (state.subject !== null) {
+      state.subject.subjects.delete(state);
+      this.#subjectChanged(state.subject);
+      if (state.active) this.#setActive(state, false);
+    }
+    for (const entry of mentioned(state)) if (--entry.refs === 0) this.#dropEntry(entry);
+  }
+
+  #subjectChanged({ members }: PodEntry): void {
+    for (const shape of members.shapes) {
+      const classes = this.#classes.get(shape);
+      if (classes !== undefined) for (const direction of directions) classes.policy[direction] = null;
+      this.#touch(shape);
+    }
+  }
+
+  #setActive(state: PolicyState, active: boolean): void {
+    state.active = active;
+    const step = active ? 1 : -1;
+    for (const direction of directions) {
+      for (const entry of state.peers[direction]) {
+        const before = entry.used[direction];
+        entry.used[direction] += step;
+        if (before === 0 || entry.used[direction] === 0) this.#useChanged(entry, direction);
+      }
+    }
+    for (const name of state.destinationNames) {
+      const before = this.#destinationNames.get(name) ?? 0;
+      if (before + step === 0) this.#destinationNames.delete(name);
+      else this.#destinationNames.set(name, before + step);
+      if (before === 0 || before + step === 0) {
+        for (const shape of this.#shapes.withPortName(name)) this.#peerChanged(shape, "egress");
+      }
+    }
+  }
+
+  /** A group began or ceased to matter in a direction: whoever is in it looks different now. */
+  #useChanged(entry: Entry, direction: Direction): void {
+    if (isPodEntry(entry)) {
+      for (const shape of entry.members.shapes) this.#peerChanged(shape, direction);
+      return;
+    }
+    const { group } = entry;
+    if (group.kind === "addresses") this.#splits[direction] = null;
+    const delta = this.#delta;
+    if (delta === null) return;
+    if (group.kind === "nodes") {
+      delta.nodes = true;
+      return;
+    }
+    delta.nets[direction] = true;
+    for (const owner of this.#owners.within(group.set)) {
+      if ("node" in owner) delta.nodes = true;
+      else delta.pods.add(owner.pod);
+    }
+    for (const key of this.#withoutAddress) delta.pods.add(key);
+  }
+
+  #peerChanged(shape: Shape, direction: Direction): void {
+    const classes = this.#classes.get(shape);
+    if (classes !== undefined) classes.peer[direction] = null;
+    this.#touch(shape);
+  }
+
+  /** A shape joined or left a group. */
+  #moved(shape: Shape, members: Members): void {
+    const entry = this.#entriesById.get(members.group.id) as PodEntry | undefined;
+    if (entry === undefined) return; // the group is being made: nobody uses it yet
+    const inhabited = members.shapes.size > 0;
+    for (const state of entry.subjects) if (state.active !== inhabited) this.#setActive(state, inhabited);
+    const classes = this.#classes.get(shape);
+    if (classes !== undefined) {
+      for (const direction of directions) {
+        if (entry.subjects.size > 0) classes.policy[direction] = null;
+        if (entry.used[direction] > 0) classes.peer[direction] = null;
+      }
+    }
+    if (entry.subjects.size > 0 || directions.some((direction) => entry.used[direction] > 0)) this.#touch(shape);
+  }
+
+  #touch(shape: Shape): void {
+    if (this.#delta !== null) for (const key of shape.pods) this.#delta.pods.add(key);
+  }
+
+  #interner(made: Entry[]): GroupInterner {
+    const intern = <E extends Entry>(key: string, make: (base: EntryBase & { id: number }) => E): E => {
+      const held = this.#entries.get(key);
+      if (held !== undefined) return held as E; // the kind is part of the key
+      const entry = make({ id: ++this.#lastId, refs: 0, used: { ingress: 0, egress: 0 } });
+      this.#entries.set(key, entry);
+      this.#entriesById.set(entry.group.id, entry);
+      made.push(entry);
+      return entry;
+    };
+    return {
+      pods: (namespaces: string | LabelSelector, pods: LabelSelector) => {
+        const content = podGroupContent(namespaces, pods);
+        if (content === null) return null;
+        const { key } = content;
+        return intern(key, ({ id, ...base }): PodEntry => {
+          const group: PodGroup = { kind: "pods", id, key, namespaces, pods };
+          const members = this.#shapes.addGroup(group, content.namespaces, content.pods);
+          return { ...base, group, members, subjects: new Set() };
+        }).group;
+      },
+      nodes: (nodes: LabelSelector) => {
+        const matcher = compileSelector(nodes);
+        if (matcher === null) return null;
+        const key = `nodes {${matcher.key}}`;
+        return intern(
+          key,
+          ({ id, ...base }): NodeEntry => ({ ...base, group: { kind: "nodes", id, key, nodes }, matcher }),
+        ).group;
+      },
+      addresses: (set: AddressSet) => {
+        const key = `addresses ${set.key}`;
+        return intern(key, ({ id, ...base }): AddressEntry => ({ ...base, group: { kind: "addresses", id, key, set } }))
+          .group;
+      },
+    };
+  }
+
+  #dropEntry(entry: Entry): void {
+    this.#entries.delete(entry.group.key);
+    this.#entriesById.delete(entry.group.id);
+    if (isPodEntry(entry)) this.#shapes.removeGroup(entry.members);
+  }
+}
+
+const none: readonly number[] = [];
+
+const isPodEntry = (entry: Entry): entry is PodEntry => entry.group.kind === "pods";
+
+/** Every group that a policy mentions, each once. */
+function mentioned({ subject, peers }: PolicyState): ReadonlySet<Entry> {
+  return new Set([...(subject === null ? [] : [subject]), ...peers.ingress, ...peers.egress]);
+}
+
+function podAddresses(pod: Pod): Partial<Record<Family, Address>> {
+  const addresses: Partial<Record<Family, Address>> = {};
+  for (const text of pod.ips) {
+    const address = parseAddress(text);
+    if (address !== null) addresses[address.family] ??= address;
+  }
+  return addresses;
+}
+
+/** Which of two pods that report one address has it: the running one (spec A17.4); else by name, so that it is settled. */
+const compareClaims = (a: Pod, b: Pod): number =>
+  Number(b.phase === "Running") - Number(a.phase === "Running") || compareText(namespacedName(a), namespacedName(b));

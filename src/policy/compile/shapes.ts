@@ -1,0 +1,209 @@
+/**
+ * Which pods are in which pod groups, kept up to date.
+ *
+ * Pods are handled by **shape**: all that selectors and port names can tell pods apart by, that is the namespace, the
+ * labels and the named ports. The replicas of a workload share one. Both directions of the relation are indexed by
+ * labels, so that a new shape asks only the groups that name one of its labels, and a new group only the shapes that
+ * have the label that it names.
+ */
+import type { LabelSelector, Labels } from "../model/labels.ts";
+import { namespaceNameLabel } from "../model/labels.ts";
+import type { ContainerPort, Pod } from "../model/world.ts";
+import { compileSelector, labelTokens, type Matcher } from "../select/selector.ts";
+import { compareText } from "./order.ts";
+import type { PodGroup } from "./plan.ts";
+
+/** Pods that no policy can tell apart, but by address. */
+export interface Shape {
+  readonly key: string;
+  readonly namespace: NamespaceShapes;
+  readonly labels: Labels;
+  /** Sorted, without duplicates. */
+  readonly ports: readonly ContainerPort[];
+  /** `namespace/name` */
+  readonly pods: Set<string>;
+  readonly groups: Set<Members>;
+}
+
+/** A pod group and what is in it. */
+export interface Members {
+  readonly group: PodGroup;
+  readonly shapes: Set<Shape>;
+  readonly namespaces: Matcher | string;
+  readonly pods: Matcher;
+}
+
+interface NamespaceShapes {
+  readonly name: string;
+  labels: Labels;
+  readonly shapes: Map<string, Shape>;
+  readonly byToken: Map<string, Set<Shape>>;
+}
+
+/** Told when a shape joins or leaves a group, after the fact. */
+export interface MembershipListener {
+  joined(shape: Shape, members: Members): void;
+  left(shape: Shape, members: Members): void;
+}
+
+export class Shapes {
+  readonly #namespaces = new Map<string, NamespaceShapes>();
+  readonly #namespacesByToken = new Map<string, Set<NamespaceShapes>>();
+  /** Each under the most telling thing it asks of a member: see `groupIndexKey`. */
+  readonly #groups = new Map<string, Set<Members>>();
+  readonly #byPortName = new Map<string, Set<Shape>>();
+  readonly #listener: MembershipListener;
+
+  constructor(listener: MembershipListener) {
+    this.#listener = listener;
+  }
+
+  /** Files a pod under its shape. The caller keeps the shape, to `remove` the pod by. */
+  add(pod: Pod, key: string): Shape {
+    const namespace = this.#namespace(pod.namespace);
+    const ports = normalPorts(pod.ports);
+    const shapeKey = JSON.stringify([Object.entries(pod.labels).sort(([a], [b]) => compareText(a, b)), ports]);
+    let shape = namespace.shapes.get(shapeKey);
+    if (shape === undefined) {
+      shape = { key: shapeKey, namespace, labels: pod.labels, ports, pods: new Set([key]), groups: new Set() };
+      namespace.shapes.set(shapeKey, shape);
+      for (const token of labelTokens(shape.labels)) addTo(namespace.byToken, token, shape);
+      for (const { name } of ports) addTo(this.#byPortName, name, shape);
+      for (const members of this.#groupsOf(shape)) this.#join(shape, members);
+    }
+    shape.pods.add(key);
+    return shape;
+  }
+
+  remove(shape: Shape, key: string): void {
+    shape.pods.delete(key);
+    if (shape.pods.size > 0) return;
+    const { namespace } = shape;
+    namespace.shapes.delete(shape.key);
+    for (const token of labelTokens(shape.labels)) removeFrom(namespace.byToken, token, shape);
+    for (const { name } of shape.ports) removeFrom(this.#byPortName, name, shape);
+    for (const members of [...shape.groups]) this.#leave(shape, members);
+  }
+
+  /** Sets a namespace's labels; null when its object is gone: it then has its name label only (spec A10.7). */
+  setNamespace(name: string, labels: Labels | null): void {
+    const namespace = this.#namespace(name);
+    for (const token of labelTokens(namespace.labels)) removeFrom(this.#namespacesByToken, token, namespace);
+    namespace.labels = { ...labels, [namespaceNameLabel]: name };
+    for (const token of labelTokens(namespace.labels)) addTo(this.#namespacesByToken, token, namespace);
+    for (const shape of namespace.shapes.values()) {
+      const now = new Set(this.#groupsOf(shape));
+      for (const members of now) if (!shape.groups.has(members)) this.#join(shape, members);
+      for (const members of [...shape.groups]) if (!now.has(members)) this.#leave(shape, members);
+    }
+  }
+
+  addGroup(group: PodGroup, namespaces: Matcher | string, pods: Matcher): Members {
+    const members: Members = { group, shapes: new Set(), namespaces, pods };
+    addTo(this.#groups, groupIndexKey(members), members);
+    for (const namespace of this.#matchingNamespaces(namespaces)) {
+      const candidates = pods.token === null ? namespace.shapes.values() : namespace.byToken.get(pods.token);
+      for (const shape of candidates ?? []) if (pods.matches(shape.labels)) this.#join(shape, members);
+    }
+    return members;
+  }
+
+  removeGroup(members: Members): void {
+    removeFrom(this.#groups, groupIndexKey(members), members);
+    for (const shape of [...members.shapes]) this.#leave(shape, members);
+  }
+
+  withPortName(name: string): Iterable<Shape> {
+    return this.#byPortName.get(name) ?? [];
+  }
+
+  #namespace(name: string): NamespaceShapes {
+    let namespace = this.#namespaces.get(name);
+    if (namespace === undefined) {
+      namespace = { name, labels: { [namespaceNameLabel]: name }, shapes: new Map(), byToken: new Map() };
+      this.#namespaces.set(name, namespace);
+      for (const token of labelTokens(namespace.labels)) addTo(this.#namespacesByToken, token, namespace);
+    }
+    return namespace;
+  }
+
+  *#matchingNamespaces(namespaces: Matcher | string): Generator<NamespaceShapes> {
+    if (typeof namespaces === "string") {
+      const one = this.#namespaces.get(namespaces);
+      if (one !== undefined) yield one;
+      return;
+    }
+    const { token } = namespaces;
+    const candidates = token === null ? this.#namespaces.values() : (this.#namespacesByToken.get(token) ?? []);
+    for (const namespace of candidates) if (namespaces.matches(namespace.labels)) yield namespace;
+  }
+
+  *#groupsOf(shape: Shape): Generator<Members> {
+    const { namespace, labels } = shape;
+    const podTokens = ["", ...labelTokens(labels)];
+    const fields = [`@${namespace.name}`, "", ...labelTokens(namespace.labels)];
+    for (const field of fields) {
+      for (const token of podTokens) {
+        for (const members of this.#groups.get(indexKey(field, token)) ?? []) {
+          const { namespaces, pods } = members;
+          if (typeof namespaces !== "string" && !namespaces.matches(namespace.labels)) continue;
+          if (pods.matches(labels)) yield members;
+        }
+      }
+    }
+  }
+
+  #join(shape: Shape, members: Members): void {
+    members.shapes.add(shape);
+    shape.groups.add(members);
+    this.#listener.joined(shape, members);
+  }
+
+  #leave(shape: Shape, members: Members): void {
+    members.shapes.delete(shape);
+    shape.groups.delete(members);
+    this.#listener.left(shape, members);
+  }
+}
+
+/** `@shop` for the one namespace of that name, else a token that the namespace must have; then one that the pod must have. */
+const groupIndexKey = ({ namespaces, pods }: Members): string =>
+  indexKey(typeof namespaces === "string" ? `@${namespaces}` : (namespaces.token ?? ""), pods.token ?? "");
+
+const indexKey = (namespaceToken: string, podToken: string): string => `${namespaceToken} ${podToken}`;
+
+/** The key of a pod group, and its matchers; null when a selector cannot be parsed. */
+export function podGroupContent(
+  namespaces: string | LabelSelector,
+  pods: LabelSelector,
+): { readonly key: string; readonly namespaces: Matcher | string; readonly pods: Matcher } | null {
+  const podMatcher = compileSelector(pods);
+  if (podMatcher === null) return null;
+  if (typeof namespaces === "string") {
+    return { key: `pods {${podMatcher.key}} of namespace ${namespaces}`, namespaces, pods: podMatcher };
+  }
+  const matcher = compileSelector(namespaces);
+  if (matcher === null) return null;
+  return { key: `pods {${podMatcher.key}} of namespaces {${matcher.key}}`, namespaces: matcher, pods: podMatcher };
+}
+
+/** Sorted by name, protocol and number, each once. */
+export function normalPorts(ports: readonly ContainerPort[]): readonly ContainerPort[] {
+  const byText = new Map(
+    ports.map(({ name, protocol, number }) => [`${name}/${protocol}/${number}`, { name, number, protocol }] as const),
+  );
+  return [...byText.values()].sort(
+    (a, b) => compareText(a.name, b.name) || compareText(a.protocol, b.protocol) || a.number - b.number,
+  );
+}
+
+function addTo<T>(map: Map<string, Set<T>>, key: string, value: T): void {
+  const set = map.get(key);
+  if (set === undefined) map.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function removeFrom<T>(map: Map<string, Set<T>>, key: string, value: T): void {
+  const set = map.get(key);
+  if (set?.delete(value) && set.size === 0) map.delete(key);
+}
