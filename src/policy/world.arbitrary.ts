@@ -134,9 +134,10 @@ const unparsableSelector: fc.Arbitrary<LabelSelector> = pick<LabelSelector>(
   { matchLabels: { app: "-a" } },
 );
 
-const selector = (keys: readonly string[], broken: boolean): fc.Arbitrary<LabelSelector> =>
+/** `all` is the weight of selecting everything, against 13. */
+const selector = (keys: readonly string[], broken: boolean, all = 4): fc.Arbitrary<LabelSelector> =>
   weighted<LabelSelector>(
-    [4, {}],
+    [all, {}],
     [1, { matchLabels: null, matchExpressions: [] }],
     [5, label(keys).map(([key, value]) => ({ matchLabels: { [key]: value } }))],
     [5, requirement(keys).map((one) => ({ matchExpressions: [one] }))],
@@ -275,7 +276,7 @@ function networkPolicySpec(broken: boolean): fc.Arbitrary<NetworkPolicySpec> {
   const from = rule.chain((r) => object({ from: fc.constant(r.peers), ports: fc.constant(r.ports) }));
   const to = rule.chain((r) => object({ to: fc.constant(r.peers), ports: fc.constant(r.ports) }));
   return object<NetworkPolicySpec>({
-    podSelector: maybe(selector(podKeys, broken)),
+    podSelector: maybe(selector(podKeys, broken, 10)),
     policyTypes: list(pick("Ingress", "Egress"), 2, 6),
     ingress: list(from, 2, 6),
     egress: list(to, 2, 6),
@@ -299,16 +300,16 @@ const networkPolicy = (name: string, broken: boolean): fc.Arbitrary<NetworkPolic
       source: null,
     }));
 
-const namespacedPods = (broken: boolean): fc.Arbitrary<NamespacedPods> =>
+const namespacedPods = (broken: boolean, all = 4): fc.Arbitrary<NamespacedPods> =>
   object<NamespacedPods>({
-    podSelector: selector(podKeys, broken),
-    namespaceSelector: maybe(selector(namespaceKeys, broken), 4),
+    podSelector: selector(podKeys, broken, all),
+    namespaceSelector: maybe(selector(namespaceKeys, broken, all), 4),
   });
 
 const subject = (broken: boolean): fc.Arbitrary<ClusterSubject> =>
   weighted<ClusterSubject>(
-    [1, selector(namespaceKeys, broken).map((namespaces) => ({ namespaces, pods: null }))],
-    [1, namespacedPods(broken).map((pods) => ({ pods }))],
+    [1, selector(namespaceKeys, broken, 12).map((namespaces) => ({ namespaces, pods: null }))],
+    [1, namespacedPods(broken, 12).map((pods) => ({ pods }))],
   );
 
 function clusterPeer(direction: "ingress" | "egress", broken: boolean): fc.Arbitrary<ClusterPeer> {
@@ -545,13 +546,14 @@ export function arbitraryWorld(options: WorldOptions = {}): fc.Arbitrary<World> 
       nodeCount: fc.nat({ max: maxNodes }),
       namespaces: fc.tuple(...namespaceNames.map(arbitraryNamespace)),
       pods: fc.uniqueArray(arbitraryPod(slots, addressless), {
-        minLength: 2,
+        minLength: Math.min(3, maxPods),
         maxLength: maxPods,
+        size: "max",
         selector: namespacedName,
       }),
       policies: (options.kinds === undefined ? kindMixes : fc.constant(options.kinds)).chain((kinds) =>
         fc.uniqueArray(arbitraryPolicy({ ...options, kinds }), {
-          minLength: 1,
+          minLength: Math.min(2, maxPolicies),
           maxLength: maxPolicies,
           size: "max",
           selector: (policy) => policyKey(policyRef(policy)),
@@ -634,9 +636,21 @@ export function pairsOf(world: World): readonly Pick<Flow, "from" | "to" | "fami
   );
 }
 
-/** One connection attempt between ends of the world. */
+/** One connection attempt between ends of the world: mostly between two pods, seldom without any. */
 export function arbitraryFlow(world: World): fc.Arbitrary<Flow> {
-  return fc.tuple(pick(...pairsOf(world)), pick(...protocolPorts)).map(([pair, point]) => ({ ...pair, ...point }));
+  type Pair = Pick<Flow, "from" | "to" | "viaService">;
+  const choices: readonly (readonly [number, (pair: Pair) => boolean])[] = [
+    [16, ({ from, to }) => from.kind === "pod" && to.kind === "pod" && from !== to],
+    [2, ({ from, to }) => from.kind === "pod" && from === to],
+    [8, ({ from, to }) => (from.kind === "pod") !== (to.kind === "pod")],
+    [1, ({ from, to }) => from.kind !== "pod" && to.kind !== "pod"],
+  ];
+  const pairs = pairsOf(world);
+  const groups = choices.flatMap(([weight, belongs]) => {
+    const some = pairs.filter(belongs);
+    return some.length === 0 ? [] : [[weight, pick(...some)] as const];
+  });
+  return fc.tuple(weighted(...groups), pick(...protocolPorts)).map(([pair, point]) => ({ ...pair, ...point }));
 }
 
 // ---- changes --------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ const reason = (policy: Policy, rule: number | null, direction: Direction, actio
   policy: policyRef(policy),
   rule,
   action,
-  position: policy.source?.position(rule === null ? ["spec"] : ["spec", direction, rule]) ?? null,
+  position: policy.source?.position(rule === null ? ["metadata", "name"] : ["spec", direction, rule]) ?? null,
 });
 
 /** By Unicode code unit: names are ASCII. */
@@ -208,24 +208,21 @@ function judge(question: Question, policy: ClusterPolicy, rule: ClusterRule, par
       : adminPort(question.flow, port as AdminPort);
 
   // C12.1: a peer with no known field: Accept matches nothing, Deny and Pass deny all. C2: peers are required, so none
-  // at all is not understood either (choice). C8.7: Deny and Pass with domainNames likewise.
-  const understood =
-    peers.length > 0 &&
-    peers.every(
-      (peer) => isKnownPeer(peer, direction) && (accepts || unset(peer.domainNames) || direction === "ingress"),
-    );
-  if (!understood) return accepts ? null : "Deny";
+  // at all is not understood either (choice).
+  if (peers.length === 0 || !peers.every((peer) => isUnderstood(peer, direction, accepts)))
+    return accepts ? null : "Deny";
   // A10.9 for cluster subjects (choice): where nobody can say which pods are meant, all may be, so no Accept is granted and
   // whatever Deny and Pass rules match is denied.
   if (!parsableSubject && accepts) return null;
 
   if (!peers.some((peer) => clusterPeer(question, peer))) return null;
-  // C9.1: no protocols, no restriction. C9.4: OR. C12.2: an element with no known field: nothing for Accept, everything else.
-  const answers = ports.map(ask);
-  if (ports.length > 0 && !answers.some((answer) => answer === true || (answer === "unknown" && !accepts))) return null;
-  // A Pass that matches more than its author meant would open what a later Deny closes: it denies, as in C12.1 (choice).
-  const sure = parsableSubject && (ports.length === 0 || answers.includes(true));
-  return sure || accepts ? written : "Deny";
+  // C9.1: no protocols, no restriction. C9.4: OR. C12.2: an element with no known field: nothing for Accept, else everything.
+  const matching = ports.filter((port) => {
+    const answer = ask(port);
+    return answer === "unknown" ? !accepts : answer;
+  });
+  if (ports.length > 0 && matching.length === 0) return null;
+  return parsableSubject ? written : "Deny";
 }
 
 /** C16.2: v1alpha1 says Allow, and BANP has no Pass. C12.3: an unknown action is Deny. */
@@ -236,8 +233,9 @@ function actionOf({ kind }: ClusterPolicy, { action }: ClusterRule): Action {
 
 function subjectMatches(world: World, subject: ClusterSubject, pod: Pod): Match {
   if (!selectable(pod)) return "no"; // C5.2
-  if (!unset(subject.namespaces)) return matches(subject.namespaces, namespaceLabels(world, pod.namespace));
-  if (!unset(subject.pods)) return podsMatch(world, subject.pods, pod);
+  const { namespaces, pods } = subject;
+  if (unset(pods) && !unset(namespaces)) return matches(namespaces, namespaceLabels(world, pod.namespace));
+  if (unset(namespaces) && !unset(pods)) return podsMatch(world, pods, pod);
   return "unparsable"; // C2: exactly one is required (choice: what is not understood is like what can't be parsed)
 }
 
@@ -251,10 +249,17 @@ function podsMatch(world: World, { podSelector, namespaceSelector }: NamespacedP
   return both.includes("unparsable") ? "unparsable" : "yes";
 }
 
-/** C7.1: ingress peers are namespaces or pods; C8: egress peers also networks, nodes and domainNames. */
-function isKnownPeer({ namespaces, pods, networks, nodes, domainNames }: ClusterPeer, direction: Direction): boolean {
-  if (!unset(namespaces) || !unset(pods)) return true;
-  return direction === "egress" && (!empty(networks) || !unset(nodes) || !empty(domainNames));
+/**
+ * C7.1: ingress peers are namespaces or pods; C8: egress peers also networks, nodes and domainNames. C2: exactly one is set.
+ * C8.7: domainNames in a Deny or Pass rule are judged as C12.1; a text that is no CIDR likewise (choice).
+ */
+function isUnderstood(peer: ClusterPeer, direction: Direction, accepts: boolean): boolean {
+  const { namespaces, pods, networks, nodes, domainNames } = peer;
+  const set = [!unset(namespaces), !unset(pods)];
+  if (direction === "egress") set.push(!unset(nodes), !empty(networks), !empty(domainNames));
+  if (set.filter((one) => one).length !== 1) return false;
+  if (accepts || direction === "ingress") return true;
+  return empty(domainNames) && (networks ?? []).every((text) => parseCidr(text) !== null);
 }
 
 function clusterPeer(question: Question, { namespaces, pods, networks, nodes }: ClusterPeer): boolean {
@@ -273,35 +278,46 @@ function clusterPeer(question: Question, { namespaces, pods, networks, nodes }: 
   return false; // domainNames: no name is known (choice allowed by C8.7)
 }
 
-/** "unknown": no known field is set (C12.2). */
-function clusterProtocol(flow: Flow, element: ClusterProtocol): boolean | "unknown" {
-  const { tcp, udp, sctp, destinationNamedPort } = element;
-  if (!unset(tcp)) return destinationPort(flow, "TCP", tcp.destinationPort);
-  if (!unset(udp)) return destinationPort(flow, "UDP", udp.destinationPort);
-  if (!unset(sctp)) return destinationPort(flow, "SCTP", sctp.destinationPort);
-  // C9.5: the name brings its own protocol. C9.8: "" is an unknown element.
-  return unset(destinationNamedPort) || destinationNamedPort === ""
-    ? "unknown"
-    : hasNamedPort(flow, destinationNamedPort);
+/** "unknown": not exactly one known field is set (C2, C12.2). */
+function clusterProtocol(
+  flow: Flow,
+  { tcp, udp, sctp, destinationNamedPort: name }: ClusterProtocol,
+): boolean | "unknown" {
+  const named = unset(name) || name === "" ? [] : [hasNamedPort(flow, name)]; // C9.5: of its own protocol. C9.8: "" is unset
+  const numbered = [
+    unset(tcp) ? [] : [destinationPort(flow, "TCP", tcp.destinationPort)],
+    unset(udp) ? [] : [destinationPort(flow, "UDP", udp.destinationPort)],
+    unset(sctp) ? [] : [destinationPort(flow, "SCTP", sctp.destinationPort)],
+  ];
+  return theOnly([...numbered.flat(), ...named]);
 }
 
 function destinationPort(flow: Flow, protocol: string, port: DestinationPort | null | undefined): boolean | "unknown" {
-  if (!unset(port) && unset(port.number) && unset(port.range)) return "unknown";
-  if (flow.protocol !== protocol) return false;
-  if (unset(port)) return true; // C9.2: `tcp: {}` = all TCP ports
-  if (!unset(port.number)) return flow.port === port.number;
-  return !unset(port.range) && port.range.start <= flow.port && flow.port <= port.range.end; // C9.3
+  if (unset(port)) return flow.protocol === protocol; // C9.2: `tcp: {}` = all TCP ports
+  const { number, range } = port;
+  const inRange = (start: number, end: number) => flow.protocol === protocol && start <= flow.port && flow.port <= end; // C9.3
+  return theOnly([
+    ...(unset(number) ? [] : [inRange(number, number)]),
+    ...(unset(range) ? [] : [inRange(range.start, range.end)]),
+  ]);
 }
 
 /** C16.4: protocol defaults to TCP; an inverted range matches nothing. A protocol nobody knows is C12.2 (choice). */
 function adminPort(flow: Flow, { portNumber, portRange, namedPort }: AdminPort): boolean | "unknown" {
-  if (!unset(namedPort)) return namedPort === "" ? "unknown" : hasNamedPort(flow, namedPort);
-  const numbers = unset(portNumber) ? portRange : { ...portNumber, start: portNumber.port, end: portNumber.port };
-  if (unset(numbers)) return "unknown";
-  const protocol = numbers.protocol ?? "TCP";
-  if (!["TCP", "UDP", "SCTP"].includes(protocol)) return "unknown";
-  return flow.protocol === protocol && numbers.start <= flow.port && flow.port <= numbers.end;
+  const inRange = (written: string | null | undefined, start: number, end: number): boolean | "unknown" => {
+    const protocol = written ?? "TCP";
+    if (!["TCP", "UDP", "SCTP"].includes(protocol)) return "unknown";
+    return flow.protocol === protocol && start <= flow.port && flow.port <= end;
+  };
+  return theOnly([
+    ...(unset(portNumber) ? [] : [inRange(portNumber.protocol, portNumber.port, portNumber.port)]),
+    ...(unset(portRange) ? [] : [inRange(portRange.protocol, portRange.start, portRange.end)]),
+    ...(unset(namedPort) || namedPort === "" ? [] : [hasNamedPort(flow, namedPort)]),
+  ]);
 }
+
+const theOnly = (answers: readonly (boolean | "unknown")[]): boolean | "unknown" =>
+  answers.length === 1 ? (answers[0] ?? "unknown") : "unknown";
 
 // ---- ports by name --------------------------------------------------------------------------------------------------
 
