@@ -110,7 +110,7 @@ export const emptyWorld: World = {
 };
 
 /** Finished pods take no part in traffic (spec A17.4). */
-export const isFinished = (pod: Pod): boolean => pod.phase === "Succeeded" || pod.phase === "Failed";
+export const isFinished = (pod: Pick<Pod, "phase">): boolean => pod.phase === "Succeeded" || pod.phase === "Failed";
 
 /** `ns/name`: unique among pods, namespaced kinds alike. */
 export const namespacedName = (object: { readonly namespace: string; readonly name: string }): string =>
