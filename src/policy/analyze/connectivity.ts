@@ -1,0 +1,145 @@
+/** The whole map: every pair of endpoints that may connect, and on what. Exact over ports and addresses. */
+import { AddressSet, type Family } from "../../net/address.ts";
+import type { Plan } from "../compile/plan.ts";
+import type { Direction } from "../model/verdict.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { portEntries } from "./entries.ts";
+import { withHypothetical } from "./hypothetical.ts";
+import { isOwnNode } from "./judge.ts";
+import { type MapEndpoint, mapEndpoints } from "./map-endpoints.ts";
+import { type ClassMatrix, everything, noFamily, nothing } from "./matrix.ts";
+import type { Reference } from "./reference.ts";
+import { resolveReference } from "./resolve.ts";
+import {
+  apiVersion,
+  type ConnectionEntry,
+  type Connectivity,
+  isProblem,
+  type Level,
+  type Ports,
+  type Problem,
+} from "./types.ts";
+
+export interface ConnectivityOptions {
+  /** Default: workload. */
+  readonly level?: Level;
+  /** Only connections with an end that this names, and the endpoints that they touch. */
+  readonly focus?: Reference;
+  /** With `focus`: only connections into it (ingress), or out of it (egress). */
+  readonly direction?: Direction;
+  /** false leaves out nodes; addresses outside. */
+  readonly nodes?: boolean;
+  readonly external?: boolean;
+}
+
+/**
+ * Every pair that may connect. Pairs without a pod, and an endpoint with itself, are left out; any other missing pair is
+ * denied.
+ *
+ * At workload level a connection is what holds for all pods of both ends (a workload whose pods differ is several
+ * endpoints), and a node counts as the own node of a workload when all its pods run on it.
+ *
+ * @example connectivity(plan, {level: "pod"})
+ */
+export function connectivity(real: Plan, options: ConnectivityOptions = {}): Connectivity | Problem {
+  const plan = withHypothetical(real, options.focus === undefined ? [] : [options.focus]);
+  const level = options.level ?? "workload";
+  const isFocus = focusOf(plan, options.focus);
+  if (isProblem(isFocus)) return isFocus;
+  const { matrix, endpoints } = mapEndpoints(plan, options, level);
+  const focused = new Set(endpoints.filter(isFocus));
+  const wanted = wantedPairs(focused, options);
+  const touched = new Set(options.focus === undefined ? endpoints : focused);
+  const connections: ConnectionEntry[] = [];
+  for (const { from, to, ports } of connectionsOf(matrix, endpoints, wanted)) {
+    connections.push({ from: from.entry.ref, to: to.entry.ref, ...ports });
+    if (options.focus !== undefined) touched.add(from).add(to);
+  }
+  const entries = endpoints.filter((endpoint) => touched.has(endpoint)).map(({ entry }) => entry);
+  return { apiVersion, kind: "Connectivity", level, endpoints: entries, connections, notes: [] };
+}
+
+export interface MapConnection {
+  readonly from: MapEndpoint;
+  readonly to: MapEndpoint;
+  readonly ports: Pick<ConnectionEntry, "ports" | "families">;
+}
+
+/** The connections of a map, in the order of its endpoints. Equal ports are one object. */
+export function* connectionsOf(
+  matrix: ClassMatrix,
+  endpoints: readonly MapEndpoint[],
+  wanted: (from: MapEndpoint, to: MapEndpoint) => boolean = () => true,
+): Generator<MapConnection> {
+  const describe = describer(matrix);
+  const rows = new Map<number, Rows>();
+  for (const from of endpoints) {
+    const known = rows.get(from.class) ?? {
+      IPv4: matrix.row(from.class, "IPv4"),
+      IPv6: matrix.row(from.class, "IPv6"),
+    };
+    if (matrix.classes[from.class]!.members.length > 1) rows.set(from.class, known);
+    const source = from.members[0]!;
+    for (const to of endpoints) {
+      let v4 = known.IPv4[to.class]!;
+      let v6 = known.IPv6[to.class]!;
+      if (source.kind === "node" && to.members.every((end) => isOwnNode(source, end))) {
+        if (v4 !== noFamily) v4 = everything;
+        if (v6 !== noFamily) v6 = everything;
+      }
+      if ((v4 <= nothing && v6 <= nothing) || from === to) continue;
+      if (source.kind !== "pod" && to.members[0]!.kind !== "pod") continue;
+      if (wanted(from, to)) yield { from, to, ports: describe(v4, v6) };
+    }
+  }
+}
+
+type Rows = Readonly<Record<Family, Int32Array>>;
+
+/** The ports of a pair of port set numbers, one a family. */
+function describer(matrix: ClassMatrix): (IPv4: number, IPv6: number) => MapConnection["ports"] {
+  const known = new Map<number, MapConnection["ports"]>();
+  const entries = new Map<number, Ports>();
+  const portsOf = (set: number): Ports => {
+    const made = entries.get(set) ?? portEntries(matrix.ports(set));
+    entries.set(set, made);
+    return made;
+  };
+  return (IPv4, IPv6) => {
+    const key = IPv4 * 2 ** 24 + IPv6;
+    const held = known.get(key);
+    if (held !== undefined) return held;
+    const one = IPv4 === noFamily ? IPv6 : IPv6 === noFamily ? IPv4 : null;
+    const made =
+      one !== null || IPv4 === IPv6
+        ? { ports: portsOf(one ?? IPv4) }
+        : { ports: portsOf(matrix.intersect(IPv4, IPv6)), families: { IPv4: portsOf(IPv4), IPv6: portsOf(IPv6) } };
+    known.set(key, made);
+    return made;
+  };
+}
+
+function wantedPairs(focused: ReadonlySet<MapEndpoint>, { focus, direction }: ConnectivityOptions) {
+  return (from: MapEndpoint, to: MapEndpoint): boolean =>
+    focus === undefined ||
+    (direction !== "ingress" && focused.has(from)) ||
+    (direction !== "egress" && focused.has(to));
+}
+
+/** Does an endpoint of the map have a part that the focus names? */
+function focusOf(plan: Plan, focus: Reference | undefined): ((endpoint: MapEndpoint) => boolean) | Problem {
+  if (focus === undefined) return () => false;
+  const resolved = resolveReference(plan, focus);
+  if (isProblem(resolved)) return resolved;
+  const named = new Set<object>();
+  let addresses = AddressSet.empty;
+  for (const end of resolved.ends) {
+    if (end.kind === "addresses") addresses = addresses.union(end.set);
+    else named.add(end.kind === "pod" ? end.pod : end.node);
+  }
+  const isNamed = (end: Endpoint): boolean =>
+    end.kind === "addresses"
+      ? !end.set.intersect(addresses).isEmpty
+      : named.has(end.kind === "pod" ? end.pod : end.node);
+  return ({ members }) => members.some(isNamed);
+}

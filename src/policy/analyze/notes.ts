@@ -1,0 +1,84 @@
+/** What answers depend on, or leave out: found beside a question. */
+import { type Family, formatCidr } from "../../net/address.ts";
+import { type Plan, policyKey } from "../compile/plan.ts";
+import type { PolicyRef } from "../model/policy.ts";
+import type { Action, Direction } from "../model/verdict.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { subjectOf } from "./judge.ts";
+import type { Quantified, Question } from "./quantify.ts";
+import type { Note } from "./types.ts";
+
+/** The notes on a question about sets of ends. */
+export function notesOn(plan: Plan, { from, to, families: asked }: Question, found: Quantified): readonly Note[] {
+  const destinations = Array.from(to.keys());
+  return [
+    ...addressNotes(plan, from, destinations, "ingress", asked, found),
+    ...addressNotes(plan, destinations, from, "egress", asked, found),
+    ...ownNodeNotes(from, destinations, found),
+    ...domainNotes(plan, from, destinations),
+    ...(found.withoutFamily > 0 && found.pairs > 0
+      ? [{ note: "no-common-family", pairs: found.withoutFamily } as const]
+      : []),
+  ];
+}
+
+/** Pods without an address among `ends`, where rules of the others' `direction` name some of the addresses they could get. */
+function addressNotes(
+  plan: Plan,
+  ends: readonly Endpoint[],
+  others: readonly Endpoint[],
+  direction: Direction,
+  asked: readonly Family[],
+  found: Quantified,
+): readonly Note[] {
+  const named = new Set<number>();
+  const subjects = new Set(others.map((other) => subjectOf(other, direction)));
+  for (const subject of subjects)
+    for (const { action, peers } of subject?.rules ?? [])
+      if (peers !== "everything" && couldChange(action, found)) for (const { id } of peers) named.add(id);
+  return ends.flatMap((end): readonly Note[] => {
+    if (end.kind !== "pod" || end.pod.ips.length > 0) return [];
+    const cidrs = asked.flatMap((family) =>
+      plan
+        .addressDependent(end.pod, family, direction)
+        .filter((group) => named.has(group.id))
+        .flatMap(({ set }) => set.cidrs())
+        .filter((cidr) => cidr.family === family)
+        .map(formatCidr),
+    );
+    return cidrs.length === 0 ? [] : [{ note: "depends-on-address", endpoint: end.ref, cidrs: [...new Set(cidrs)] }];
+  });
+}
+
+/** Could one more match of a rule change what was found? All allowed: not by Accept. All denied: not by Deny. */
+const couldChange = (action: Action, { counterexample, example }: Quantified): boolean =>
+  action === "Accept" ? counterexample !== null : action === "Deny" ? example !== null : true;
+
+function ownNodeNotes(from: readonly Endpoint[], to: readonly Endpoint[], found: Quantified): readonly Note[] {
+  if (found.counterexample === null || !from.some((end) => end.kind === "node")) return [];
+  return to
+    .filter(
+      (end) =>
+        end.kind === "pod" &&
+        end.pod.node === null &&
+        end.subject.ingress.rules.length + end.subject.ingress.isolating.length > 0,
+    )
+    .map((end) => ({ note: "own-node-unknown", endpoint: end.ref }));
+}
+
+/** Rules with domain names of pods that ask for addresses outside. */
+function domainNotes(plan: Plan, from: readonly Endpoint[], to: readonly Endpoint[]): readonly Note[] {
+  if (!to.some((end) => end.kind === "addresses")) return [];
+  const policies = new Map<string, PolicyRef>();
+  for (const end of from)
+    for (const { ref } of subjectOf(end, "egress")?.policies ?? []) policies.set(policyKey(ref), ref);
+  return Array.from(policies, ([key, policy]): readonly Note[] => {
+    const object = plan.policies.get(key);
+    if (object === undefined || object.kind === "NetworkPolicy") return [];
+    return (object.spec.egress ?? []).flatMap(({ to: peers }, rule) =>
+      (peers ?? []).some(({ domainNames }) => (domainNames ?? []).length > 0)
+        ? [{ note: "domain-names", policy, rule } as const]
+        : [],
+    );
+  }).flat();
+}
