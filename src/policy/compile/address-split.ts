@@ -1,6 +1,7 @@
 /** The address space split into pieces whose addresses are in the same address groups. */
 import { type Address, AddressSet, type Family, families } from "../../net/address.ts";
 import { bigintSteps, minus, type Range } from "../../net/interval.ts";
+import { compareText } from "./order.ts";
 import type { AddressGroup } from "./plan.ts";
 
 /** Addresses that are in exactly these groups. */
@@ -14,6 +15,7 @@ export interface AddressPiece {
 export interface UnknownAddress {
   /** Ascending ids. */
   readonly covered: readonly number[];
+  /** By key: ids tell in which order policies came. */
   readonly dependent: readonly AddressGroup[];
 }
 
@@ -68,7 +70,7 @@ export class AddressSplit {
       if (minus(space, group.set.byFamily[family], bigintSteps).length === 0) covered.push(group.id);
       else if (!group.set.intersect(within).isEmpty) dependent.push(group);
     }
-    return { covered, dependent };
+    return { covered, dependent: dependent.sort((a, b) => compareText(a.key, b.key)) };
   }
 
   #sweep(family: Family): Stretches {

@@ -108,26 +108,17 @@ function ipBlockSet({ cidr, except }: IPBlock): AddressSet | null {
 const baselinePriority = 1000;
 
 function compileClusterPolicy(policy: ClusterPolicy, groups: GroupInterner): PolicyWithSubject {
-  const { spec } = policy;
+  const { kind, spec } = policy;
   const tier = clusterTier(policy);
-  const subject = tier === null ? null : clusterSubject(policy, groups);
+  const subject = clusterSubject(policy, groups);
   const rules = (direction: Direction): PlanRule[] =>
     (spec[direction] ?? []).map((rule, index) => {
-      const action = clusterAction(policy, rule.action);
-      const closed = { peers: "everything", ports: everyPort } as const;
-      const understood = clusterPeers(direction, rule, action, groups);
-      // Not understood: Accept matches nothing, Deny and Pass deny everything (C12.1)
-      const judged: { action: Action; peers: PeersOf; ports: RulePorts } =
-        understood !== "unknown"
-          ? { action, peers: understood, ports: clusterPorts(policy, rule, action) }
-          : action === "Accept"
-            ? { action, peers: [], ports: noPort }
-            : { action: "Deny", ...closed };
+      const judged = clusterRule(policy, direction, rule, subject.parsed, groups);
       return { tier: tier ?? "Admin", ...judged, reason: reason(policy, direction, index, judged.action) };
     });
-  return compiledPolicy(policy, subject, {
+  return compiledPolicy(policy, tier === null ? null : subject.group, {
     tier: tier ?? "Admin",
-    priority: policy.kind === "BaselineAdminNetworkPolicy" ? baselinePriority : (spec.priority ?? baselinePriority),
+    priority: kind === "BaselineAdminNetworkPolicy" ? baselinePriority : (spec.priority ?? baselinePriority),
     isolates: { ingress: false, egress: false },
     rules: { ingress: rules("ingress"), egress: rules("egress") },
   });
@@ -145,28 +136,56 @@ function clusterAction({ kind }: ClusterPolicy, written: string): Action {
   return written === "Pass" && kind !== "BaselineAdminNetworkPolicy" ? "Pass" : "Deny";
 }
 
-/** null: exactly one field is required, or a selector cannot be parsed; the rules then match nothing (spec A10.9). */
-function clusterSubject({ spec }: ClusterPolicy, groups: GroupInterner): PodGroup | null {
+/**
+ * The pods a cluster policy applies to. Where a selector cannot be parsed, or not exactly one field is set, the policy
+ * applies to all pods that could be meant (`parsed: false`): what it denies must not get through (spec C1.4).
+ */
+function clusterSubject(
+  { spec }: ClusterPolicy,
+  groups: GroupInterner,
+): { readonly group: PodGroup | null; readonly parsed: boolean } {
   const { namespaces, pods } = spec.subject;
-  if (namespaces && !pods) return groups.pods(namespaces, everyObject);
-  if (pods && !namespaces) return groups.pods(pods.namespaceSelector ?? everyObject, pods.podSelector ?? everyObject);
-  return null;
+  const one = Boolean(namespaces) !== Boolean(pods);
+  const inNamespaces = (one ? (namespaces ?? pods?.namespaceSelector) : null) ?? everyObject;
+  const ofPods = (one ? pods?.podSelector : null) ?? everyObject;
+  const exact = groups.pods(inNamespaces, ofPods);
+  if (exact !== null) return { group: exact, parsed: one };
+  const wider = groups.pods(inNamespaces, everyObject) ?? groups.pods(everyObject, ofPods);
+  return { group: wider ?? groups.pods(everyObject, everyObject), parsed: false };
 }
 
-function clusterPorts({ kind }: ClusterPolicy, rule: ClusterRule, action: Action): RulePorts {
+/** What a rule does, to whom, on which ports; closed where it is not understood. */
+function clusterRule(
+  policy: ClusterPolicy,
+  direction: Direction,
+  rule: ClusterRule,
+  subjectParsed: boolean,
+  groups: GroupInterner,
+): Pick<PlanRule, "action" | "peers" | "ports"> {
+  const action = clusterAction(policy, rule.action);
   const accepts = action === "Accept";
+  const peers = clusterPeers(direction, rule, action, groups);
+  // Not understood: Accept matches nothing, Deny and Pass deny everything (C12.1)
+  if (peers === "unknown" && !accepts) return { action: "Deny", peers: "everything", ports: everyPort };
+  if (peers === "unknown" || (accepts && !subjectParsed)) return { action, peers: [], ports: noPort };
+  return { action: subjectParsed ? action : "Deny", peers, ports: clusterPorts(policy, rule, accepts) };
+}
+
+function clusterPorts({ kind }: ClusterPolicy, rule: ClusterRule, accepts: boolean): RulePorts {
   return kind === "ClusterNetworkPolicy" ? clusterProtocols(rule.protocols, accepts) : adminPorts(rule.ports, accepts);
 }
 
-/** `unknown` when some peer is not understood, which decides about the whole rule (spec C12.1). */
+/** `unknown` when there is none, or one that is not understood, which decides about the whole rule (spec C2, C12.1). */
 function clusterPeers(
   direction: Direction,
   rule: ClusterRule,
   action: Action,
   groups: GroupInterner,
 ): readonly PeerGroup[] | "unknown" {
+  const peers = (direction === "ingress" ? rule.from : rule.to) ?? [];
+  if (peers.length === 0) return "unknown";
   const found: PeerGroup[] = [];
-  for (const peer of (direction === "ingress" ? rule.from : rule.to) ?? []) {
+  for (const peer of peers) {
     const group = clusterPeer(direction, peer, action, groups);
     if (group === "unknown") return "unknown";
     if (group !== null) found.push(group);
@@ -182,12 +201,12 @@ function clusterPeer(
   groups: GroupInterner,
 ): PeerGroup | null | "unknown" {
   const egress = direction === "egress"; // the other fields are no fields of ingress peers: C7.1
-  const fields = [namespaces, pods, ...(egress ? [nodes, networks, domainNames] : [])].filter((field) => field);
-  if (fields.length !== 1) return "unknown";
+  const fields = [namespaces, pods, ...(egress ? [nodes, networks?.length, domainNames?.length] : [])];
+  if (fields.filter(Boolean).length !== 1) return "unknown";
   if (namespaces) return groups.pods(namespaces, everyObject);
   if (pods) return groups.pods(pods.namespaceSelector ?? everyObject, pods.podSelector ?? everyObject);
   if (nodes) return groups.nodes(nodes);
-  if (networks) return networkPeer(networks, action, groups);
+  if (networks?.length) return networkPeer(networks, action, groups);
   return action === "Accept" ? null : "unknown"; // names are not resolved; Deny and Pass with names: C8.7
 }
 

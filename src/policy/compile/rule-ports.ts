@@ -52,9 +52,9 @@ function combine<T>(
 function networkPolicyPort({ protocol: written, port, endPort }: NetworkPolicyPort): Element {
   const protocol = portProtocol(effectiveProtocol(written));
   if (protocol === null) return "unknown";
-  if (port === null || port === undefined) return { protocol, start: minPort, end: maxPort }; // A13.2
-  if (typeof port === "string") return { name: port, protocol };
-  return { protocol, start: port, end: endPort ?? port };
+  if (typeof port === "number") return { protocol, start: port, end: endPort ?? port };
+  if (isNumber(endPort)) return "unknown"; // cannot be stored (B4.7, B4.8)
+  return typeof port === "string" ? { name: port, protocol } : { protocol, start: minPort, end: maxPort }; // A13.2
 }
 
 function clusterProtocol(element: ClusterProtocol): Element {

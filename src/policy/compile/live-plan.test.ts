@@ -1,0 +1,132 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { families } from "../../net/address.ts";
+import { decisions } from "../evaluate/evaluate.ts";
+import { directions } from "../model/verdict.ts";
+import { emptyWorld, isFinished, type Pod, type World } from "../model/world.ts";
+import { applyToWorld, arbitraryChange, arbitraryWorld, pairsOf } from "../world.arbitrary.ts";
+import { compile } from "./live-plan.ts";
+import type { Change, Plan } from "./plan.ts";
+
+const hasClasses = (pod: Pod): boolean => !pod.hostNetwork && !isFinished(pod);
+
+/** What readers keep of one pod. */
+function podFacts(plan: Plan, key: string): unknown {
+  const pod = plan.pods.get(key);
+  if (pod === undefined || !hasClasses(pod)) return null;
+  return {
+    ips: pod.ips,
+    node: pod.node,
+    classes: directions.map((direction) => [
+      plan.policyClass(pod, direction).key,
+      ...families.flatMap((family) => [
+        plan.podPeer(pod, family, direction).key,
+        ...plan.addressDependent(pod, family, direction).map((group) => group.key),
+      ]),
+    ]),
+  };
+}
+
+const nodeFacts = (plan: Plan): unknown =>
+  [...plan.nodes.values()]
+    .map((node) => [node.name, node.ips.map((ip) => directions.map((one) => plan.nodePeer(node, ip, one).key))])
+    .sort();
+
+const netFacts = (plan: Plan, direction: "ingress" | "egress"): unknown =>
+  plan
+    .netClasses(direction)
+    .map(({ set, peer }) => `${set.key} ${peer.key}`)
+    .sort();
+
+/** All that a plan says, with contents in place of ids. */
+function facts(plan: Plan): unknown {
+  const keys = [...plan.pods.keys()].sort();
+  return {
+    pods: keys.map((key) => [key, podFacts(plan, key)]),
+    nodes: nodeFacts(plan),
+    nets: directions.map((direction) => netFacts(plan, direction)),
+    groups: directions.map((direction) => Array.from(plan.groups(direction), ({ key }) => key).sort()),
+    objects: [plan.namespaces, plan.nodes, plan.services, plan.policies].map((map) => [...map.keys()].sort()),
+  };
+}
+
+const verdicts = (plan: Plan, world: World): unknown =>
+  pairsOf(world).map(({ from, to, family, viaService = false }) => decisions(plan, from, to, family, { viaService }));
+
+const arbitraryHistory = arbitraryWorld().chain((world) =>
+  fc.array(arbitraryChange(world), { minLength: 1, maxLength: 12 }).map((changes) => ({ world, changes })),
+);
+
+describe("apply", () => {
+  test("makes the plan that a full compile of the changed world makes", () => {
+    fc.assert(
+      fc.property(arbitraryHistory, ({ world, changes }) => {
+        const live = compile(world);
+        facts(live); // whatever is remembered must be forgotten where it changes
+        let now = world;
+        for (const change of changes) {
+          live.apply([change]);
+          now = applyToWorld(now, change);
+          const fresh = compile(now);
+          expect(facts(live)).toEqual(facts(fresh));
+          expect(verdicts(live, now)).toEqual(verdicts(fresh, now));
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("says whose class, address or split may have changed", () => {
+    fc.assert(
+      fc.property(arbitraryHistory, ({ world, changes }) => {
+        const live = compile(world);
+        const keys = (): string[] => [...live.pods.keys()];
+        const before = new Map(keys().map((key) => [key, podFacts(live, key)]));
+        const nodes = nodeFacts(live);
+        const nets = directions.map((direction) => netFacts(live, direction));
+        const delta = live.apply(changes);
+        for (const key of new Set([...before.keys(), ...keys()]))
+          if (!delta.pods.has(key)) expect(podFacts(live, key)).toEqual(before.get(key));
+        if (!delta.nodes) expect(nodeFacts(live)).toEqual(nodes);
+        for (const [i, direction] of directions.entries())
+          if (!delta.nets[direction]) expect(netFacts(live, direction)).toEqual(nets[i]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("builds any world from nothing, in any order", () => {
+    const everything = (world: World): Change[] => [
+      ...world.nodes.map((object): Change => ({ op: "put", kind: "node", object })),
+      ...world.namespaces.map((object): Change => ({ op: "put", kind: "namespace", object })),
+      ...world.pods.map((object): Change => ({ op: "put", kind: "pod", object })),
+      ...world.policies.map((object): Change => ({ op: "put", kind: "policy", object })),
+    ];
+    const shuffled = arbitraryWorld().chain((world) => {
+      const changes = everything(world);
+      return fc
+        .shuffledSubarray(changes, { minLength: changes.length, maxLength: changes.length })
+        .map((order) => ({ world, order }));
+    });
+    fc.assert(
+      fc.property(shuffled, ({ world, order }) => {
+        const live = compile({ ...emptyWorld, cluster: world.cluster });
+        live.apply(order);
+        expect(facts(live)).toEqual(facts(compile(world)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("leaves nothing behind when everything is removed", () => {
+    fc.assert(
+      fc.property(arbitraryWorld(), (world) => {
+        const live = compile(world);
+        for (const key of live.policies.keys()) live.apply([{ op: "remove", kind: "policy", key }]);
+        expect(facts(live)).toEqual(facts(compile({ ...world, policies: [] })));
+        for (const direction of directions) expect([...live.groups(direction)]).toEqual([]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
