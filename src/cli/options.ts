@@ -1,0 +1,115 @@
+/** Flags that several commands share, and their meaning. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { ansi, plain, type Style } from "../report/style.ts";
+import type { Io, Sink } from "./io.ts";
+
+/** Flags of every command that prints. */
+export interface OutputOptions {
+  readonly color?: "auto" | "always" | "never";
+}
+
+/** What commander makes of the flags of `addManifestOptions`. */
+export interface ManifestOptions {
+  readonly filename?: readonly string[];
+  readonly recursive?: boolean;
+  readonly with?: readonly string[];
+  readonly without?: readonly string[];
+  readonly namespace?: string;
+  readonly kubernetesVersion?: string;
+  readonly crdChannel?: "standard" | "experimental";
+  readonly mixedGenerations?: boolean;
+  readonly podCidr?: readonly string[];
+  readonly serviceCidr?: readonly string[];
+  readonly allowPartial?: boolean;
+  readonly verbose?: boolean;
+}
+
+export type FamilyOption = "IPv4" | "IPv6";
+
+/** Repeatable flag: collects its values; commas inside a value are kept. */
+const collect = (value: string, previous: readonly string[] | undefined): readonly string[] => [
+  ...(previous ?? []),
+  value,
+];
+
+/** Repeatable flag that also splits at commas, for values that hold none. */
+const collectList = (value: string, previous: readonly string[] | undefined): readonly string[] => [
+  ...(previous ?? []),
+  ...value.split(",").filter((part) => part !== ""),
+];
+
+/** Repeatable `-f FILE`. */
+export const filenameOption = (flags: string, description: string): Option =>
+  new Option(flags, description).argParser(collect);
+
+export function addColorOption(command: Command): Command {
+  return command.addOption(
+    new Option("--color <when>", "colour the text: auto (on a terminal, unless NO_COLOR is set), always or never")
+      .choices(["auto", "always", "never"])
+      .default("auto"),
+  );
+}
+
+/** The flags that say which world is asked. */
+export function addManifestOptions(command: Command, { namespace = true, files = true } = {}): Command {
+  command.optionsGroup("Manifests:");
+  if (files) {
+    command
+      .addOption(filenameOption("-f, --filename <path>", "file or folder of manifests, or - for stdin (repeatable)"))
+      .addOption(filenameOption("--with <path>", "what if: lay these manifests over the others (repeatable)"))
+      .addOption(
+        new Option("--without <KIND/NS/NAME>", "what if: leave this object out (repeatable)").argParser(collectList),
+      );
+  }
+  command.option("-R, --recursive", "read folders with all their subfolders");
+  if (namespace) command.option("-n, --namespace <name>", "namespace of references that name none (default: default)");
+  command
+    .option("--kubernetes-version <version>", "validate as this version of Kubernetes does (default: the newest known)")
+    .addOption(
+      new Option("--crd-channel <channel>", "release channel of the cluster policy CRDs")
+        .choices(["standard", "experimental"])
+        .default("experimental"),
+    )
+    .option("--mixed-generations", "judge ClusterNetworkPolicy and AdminNetworkPolicy together")
+    .addOption(
+      new Option("--pod-cidr <cidr>", "range that pods get their addresses from (repeatable)").argParser(collectList),
+    )
+    .addOption(
+      new Option("--service-cidr <cidr>", "range of the Services' addresses (repeatable)").argParser(collectList),
+    )
+    .option("--allow-partial", "answer from what could be read, even if some of it could not")
+    .option("-v, --verbose", "say on stderr what was read and what was left out");
+  command.optionsGroup("Options:");
+  return command;
+}
+
+export function addFamilyOption(command: Command): Command {
+  return command.addOption(
+    new Option("--family <family>", "ask one address family only (default: every one that both ends have)")
+      .choices(["IPv4", "IPv6"])
+      .argParser(parseFamily),
+  );
+}
+
+function parseFamily(text: string): FamilyOption {
+  const family = { ipv4: "IPv4", ipv6: "IPv6" } as const;
+  const found = family[text.toLowerCase() as keyof typeof family];
+  if (found === undefined) throw new InvalidArgumentError("Allowed choices are IPv4, IPv6.");
+  return found;
+}
+
+/** `-o`; the first format is the default. */
+export function addOutputOption(command: Command, formats: readonly [string, ...string[]]): Command {
+  return command.addOption(
+    new Option("-o, --output <format>", "output format").choices([...formats]).default(formats[0]),
+  );
+}
+
+/** Colour for one stream: the flag, then NO_COLOR (no-color.org), then FORCE_COLOR, then whether it is a terminal. */
+export function styleFor(sink: Sink, { color }: OutputOptions, env: Io["env"]): Style {
+  if (color === "always") return ansi;
+  if (color === "never" || (env["NO_COLOR"] ?? "") !== "") return plain;
+  const force = env["FORCE_COLOR"] ?? "";
+  if (force !== "" && force !== "0") return ansi;
+  return sink.isTTY && env["TERM"] !== "dumb" ? ansi : plain;
+}
