@@ -1,44 +1,31 @@
 /** Keeps one node's table in the kernel equal to a plan. */
 import type { Plan, PlanDelta, PolicyClass } from "../policy/compile/plan.ts";
-import type { Decision, Direction, Reason, Tier } from "../policy/model/verdict.ts";
-import type { Runner } from "./runner.ts";
+import type { Decision, Direction } from "../policy/model/verdict.ts";
+import { adopt } from "./adopt.ts";
+import { Desired } from "./desired.ts";
+import { type DropExplanation, Drops } from "./drops.ts";
+import { nextEpoch, untrusted } from "./epoch.ts";
+import { denyChain } from "./names.ts";
+import { type KernelNumbers, kernelNumbers } from "./numbers.ts";
+import { releaseNumbers, render } from "./render.ts";
+import { NftablesError, type Runner } from "./runner.ts";
+import { garbage, type Purpose, sequence, type Touched, type Transaction, touchAll } from "./sequence.ts";
+import { defaultTableOptions, epochMark, layout, markMask, skeleton, type TableOptions } from "./skeleton.ts";
+import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 
-/** Clears conntrack marks; see `conntrack.ts`. */
-export interface ConntrackWalker {
-  /** Sets the bits of `mask` to 0 on every flow whose masked mark is in `first..last` (both shifted into place). */
-  clearMarks(mask: number, first: number, last: number): Promise<number>;
-}
-
-export interface EnforcerOptions {
+export interface EnforcerOptions extends Partial<TableOptions> {
   /** Name of the node whose pods are enforced. */
   readonly node: string;
   readonly runner: Runner;
-  /** Default `bulkhead`. */
-  readonly table?: string;
-  /** NFLOG group of dropped packets; default 4789. */
-  readonly logGroup?: number;
-  /** Bits of the conntrack mark that hold the epoch; default 16. */
-  readonly epochBits?: number;
-  /** Lowest bit of the epoch in the conntrack mark; default 16. */
-  readonly markShift?: number;
-  readonly conntrack?: ConntrackWalker;
+  /** Told of what does not stop enforcement: a clearing of marks that failed, a table of another version. */
+  readonly warn?: (message: string) => void;
 }
-
-/** Why a transaction was sent. */
-export type Purpose = "prepare" | "close" | "epoch" | "open" | "collect";
 
 export interface TransactionStats {
   readonly purpose: Purpose;
-  /** Commands in the transaction. */
-  readonly commands: number;
+  /** Operations in the transaction. */
+  readonly operations: number;
   readonly milliseconds: number;
-}
-
-/** What a drop id stands for, as of the generation that dropped. */
-export interface DropExplanation {
-  readonly direction: Direction;
-  readonly tier: Tier;
-  readonly reasons: readonly Reason[];
 }
 
 export interface DropCounter {
@@ -46,37 +33,217 @@ export interface DropCounter {
   readonly bytes: bigint;
 }
 
+/** Unused objects are removed this long after the last change, or with the next one. */
+const collectAfter = 1000;
+
 export class Enforcer {
-  static start(_plan: Plan, _options: EnforcerOptions): Promise<Enforcer> {
-    return Promise.reject(new Error("not built yet"));
+  readonly #runner: Runner;
+  readonly #options: TableOptions;
+  readonly #drops: Drops;
+  readonly #desired: Desired;
+  readonly #warn: (message: string) => void;
+  #state: KernelState;
+  #numbers: KernelNumbers;
+  /** The kernel may hold something else than `#state` says. */
+  #uncertain = false;
+  #sequences = 0;
+  #queue: Promise<unknown> = Promise.resolve();
+  #collector: NodeJS.Timeout | undefined;
+
+  private constructor(options: EnforcerOptions) {
+    const { node, runner, warn = () => undefined, ...table } = options;
+    this.#runner = runner;
+    this.#warn = warn;
+    this.#options = checked({ ...defaultTableOptions, ...table });
+    this.#drops = new Drops();
+    this.#desired = new Desired(node, this.#drops);
+    this.#state = emptyState();
+    this.#numbers = kernelNumbers();
   }
 
-  apply(_plan: Plan, _delta: PlanDelta): Promise<readonly TransactionStats[]> {
-    return Promise.reject(new Error("not built yet"));
+  /**
+   * Puts a plan in force. Rules that an earlier process left stay in force while the difference is sent.
+   * @throws NftablesError
+   */
+  static async start(plan: Plan, options: EnforcerOptions): Promise<Enforcer> {
+    const enforcer = new Enforcer(options);
+    await enforcer.#read();
+    enforcer.#desired.load(plan);
+    await enforcer.#reach(enforcer.#everything());
+    return enforcer;
   }
 
-  explainDrop(_id: string): DropExplanation | null {
-    return null;
+  /**
+   * Follows the plan. Calls are worked off in order; after an error the next call repairs what the failed one left.
+   * @param delta what `plan.apply` returned
+   */
+  apply(plan: Plan, delta: PlanDelta): Promise<readonly TransactionStats[]> {
+    const touched = this.#desired.update(plan, delta);
+    return this.#enqueue(async () => {
+      const collected = await this.#collect();
+      if (!this.#uncertain) return [...collected, ...(await this.#reach(touched))];
+      await this.#read();
+      return [...collected, ...(await this.#reach(this.#everything()))];
+    });
   }
 
-  dropIdOf(_subject: PolicyClass, _decision: Decision): string {
-    return "";
+  /** What a drop id stands for; null for ids that this process never knew. */
+  explainDrop(id: string): DropExplanation | null {
+    return this.#drops.explain(id);
   }
 
-  counters(): Promise<ReadonlyMap<string, DropCounter>> {
-    return Promise.resolve(new Map());
+  /** The id that drops of a denied flow carry. */
+  dropIdOf(subject: PolicyClass, decision: Decision): string {
+    return this.#drops.idOf(subject, decision);
   }
 
-  stop(): Promise<void> {
-    return Promise.resolve();
+  /** Packets dropped by drop id, exact. */
+  async counters(): Promise<ReadonlyMap<string, DropCounter>> {
+    const listing = await this.#enqueue(() =>
+      this.#runner.run(`list counters table inet ${this.#options.table}`, "text"),
+    );
+    const counters = new Map<string, DropCounter>();
+    const prefix = denyChain("");
+    for (const [, name, packets, bytes] of listing.matchAll(/counter (\S+) \{\s*packets (\d+) bytes (\d+)/g)) {
+      if (!name!.startsWith(prefix)) continue;
+      counters.set(name!.slice(prefix.length), { packets: BigInt(packets!), bytes: BigInt(bytes!) });
+    }
+    return counters;
   }
 
-  remove(): Promise<void> {
-    return Promise.resolve();
+  /** Ends this object; the rules stay in force. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#collector);
+    await this.#queue;
+  }
+
+  /** Removes the rules: nothing is enforced afterwards. */
+  async remove(): Promise<void> {
+    await this.stop();
+    await this.#runner.run(`delete table inet ${this.#options.table}\n`);
+  }
+
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  #everything(): Readonly<Record<Direction, Touched>> {
+    const of = (direction: Direction): Touched => touchAll(this.#state[direction], this.#desired.goal[direction]);
+    return { egress: of("egress"), ingress: of("ingress") };
+  }
+
+  /** Learns what the kernel holds; makes the fixed part of the table where there is none. */
+  async #read(): Promise<void> {
+    const { table } = this.#options;
+    const listing = await this.#list();
+    const adopted = listing === null ? null : adopt(listing, this.#options);
+    if (adopted !== null) {
+      this.#state = adopted.state;
+      this.#numbers = adopted.numbers;
+      this.#uncertain = false;
+      return;
+    }
+    if (listing !== null)
+      this.#warn(`table inet ${table} is not of ${layout}: it is replaced, nothing is enforced meanwhile`);
+    this.#state = emptyState();
+    this.#numbers = kernelNumbers();
+    // Marks of an earlier installation would pass for judged flows.
+    this.#state.epoch = await this.#enter(untrusted);
+    const replace = listing === null ? [] : [`delete table inet ${table}`];
+    await this.#runner.run([...replace, ...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
+    this.#uncertain = false;
+  }
+
+  async #list(): Promise<string | null> {
+    try {
+      return await this.#runner.run(`list table inet ${this.#options.table}`, "json");
+    } catch (error) {
+      if (error instanceof NftablesError && /No such file or directory/.test(error.message)) return null;
+      throw error;
+    }
+  }
+
+  /** Makes sure that no flow carries the epoch after `current`; `untrusted` where that fails. */
+  async #enter(current: number): Promise<number> {
+    const { epoch, clear } = nextEpoch(current, this.#options.epochBits);
+    if (clear === null) return epoch;
+    try {
+      const place = (value: number): number => epochMark(this.#options, value);
+      await this.#runner.clearMarks(markMask(this.#options), place(clear.first), place(clear.last));
+      return epoch;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#warn(`conntrack marks could not be cleared (${why}): every packet is judged until that succeeds`);
+      return untrusted;
+    }
+  }
+
+  async #reach(touched: Readonly<Record<Direction, Touched>>): Promise<TransactionStats[]> {
+    const nonce = `${process.pid}.${Date.now()}.${this.#sequences++}`;
+    const transactions = sequence(this.#state, this.#desired.goal, touched, nonce);
+    const stats: TransactionStats[] = [];
+    for (const transaction of transactions) stats.push(await this.#commit(transaction));
+    if (transactions.length > 0) this.#collectLater();
+    return stats;
+  }
+
+  async #commit(transaction: Transaction): Promise<TransactionStats> {
+    const ops: Op[] = [];
+    for (const op of transaction.ops) {
+      ops.push(op.kind === "epoch" ? { kind: "epoch", to: await this.#enter(this.#state.epoch) } : op);
+    }
+    const script = render(ops, this.#numbers, this.#options);
+    const start = performance.now();
+    try {
+      await this.#runner.run(script);
+    } catch (error) {
+      this.#uncertain = true;
+      throw error;
+    }
+    const milliseconds = performance.now() - start;
+    for (const op of ops) applyOp(this.#state, op);
+    releaseNumbers(ops, this.#numbers);
+    return { purpose: transaction.purpose, operations: ops.length, milliseconds };
+  }
+
+  async #collect(): Promise<TransactionStats[]> {
+    clearTimeout(this.#collector);
+    this.#collector = undefined;
+    return [];
+  }
+
+  #collectLater(): void {
+    clearTimeout(this.#collector);
+    this.#collector = setTimeout(() => {
+      void this.#enqueue(async () => {
+        const ops = garbage(this.#state, this.#desired.goal);
+        if (ops.length > 0) await this.#commit({ purpose: "collect", ops });
+      }).catch((error: unknown) => this.#warn(error instanceof Error ? error.message : String(error)));
+    }, collectAfter);
+    this.#collector.unref();
   }
 }
 
-/** The whole ruleset of a node as one script, for reading and for golden tests. */
-export function fullScript(_plan: Plan, _node: string, _options?: Partial<EnforcerOptions>): string {
-  return "";
+function checked(options: TableOptions): TableOptions {
+  const { epochBits, markShift } = options;
+  if (epochBits < 2 || markShift < 0 || epochBits + markShift > 32) {
+    throw new Error(`epoch bits ${epochBits} at ${markShift}: 2 or more bits of a 32-bit mark`);
+  }
+  return options;
 }
+
+/** The ruleset of a node as one script, for reading and for golden tests. */
+export function fullScript(plan: Plan, node: string, options: Partial<TableOptions> = {}): string {
+  const full = { ...defaultTableOptions, ...options };
+  const desired = new Desired(node, new Drops());
+  const touched = desired.load(plan);
+  const before = emptyState();
+  const numbers = kernelNumbers();
+  const transactions = sequence(before, desired.goal, touched, "");
+  return [...skeleton(full, before.epoch), ...transactions.map(({ ops }) => render(ops, numbers, full))].join("\n");
+}
+
+export type { DropExplanation } from "./drops.ts";
+export type { Purpose } from "./sequence.ts";

@@ -1,0 +1,57 @@
+/** Drop ids: what a denied packet's log line and counter are called, and what that means. */
+import { type PolicyClass, policyKey } from "../policy/compile/plan.ts";
+import type { Decision, Direction, Reason, Tier } from "../policy/model/verdict.ts";
+import { type Hash, hash } from "./names.ts";
+
+/** What a drop id stands for, as of the generation that dropped. */
+export interface DropExplanation {
+  readonly direction: Direction;
+  readonly tier: Tier;
+  /** The deciding rule, or every isolating policy. */
+  readonly reasons: readonly Reason[];
+}
+
+/** Ids that are remembered; a log reader lags by seconds, not by this many denials. */
+const remembered = 50_000;
+
+/**
+ * Drop ids are content: direction, tier and reasons, each with the content of its policy. An id therefore means the same
+ * on every node and after every restart, and a policy that is edited denies under a new one.
+ */
+export class Drops {
+  readonly #explanations = new Map<string, DropExplanation>();
+  readonly #contents = new WeakMap<PolicyClass, ReadonlyMap<string, Hash>>();
+
+  /** The id of a denial; it can be explained from now on. */
+  idOf(subject: PolicyClass, { tier, reasons }: Decision): string {
+    const contents = this.#contentsOf(subject);
+    const id = hash(
+      subject.direction,
+      tier,
+      ...reasons.map(({ policy, rule, action }) => {
+        const key = policyKey(policy);
+        return `${key} ${contents.get(key) ?? ""} ${rule ?? "isolation"} ${action}`;
+      }),
+    );
+    this.#explanations.delete(id); // the newest last
+    this.#explanations.set(id, { direction: subject.direction, tier, reasons });
+    if (this.#explanations.size > remembered) {
+      const [oldest] = this.#explanations.keys();
+      this.#explanations.delete(oldest!);
+    }
+    return id;
+  }
+
+  explain(id: string): DropExplanation | null {
+    return this.#explanations.get(id) ?? null;
+  }
+
+  #contentsOf(subject: PolicyClass): ReadonlyMap<string, Hash> {
+    let contents = this.#contents.get(subject);
+    if (contents === undefined) {
+      contents = new Map(subject.policies.map((policy) => [policyKey(policy.ref), hash(policy.content)]));
+      this.#contents.set(subject, contents);
+    }
+    return contents;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The one thread that talks to the kernel. It holds a context for each network namespace and enters that namespace for
+ * every call, so that sockets which the library opens again land in the right one.
+ */
+import { closeSync, openSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
+import { clearMarks, enterNetwork } from "./conntrack.ts";
+import type { Answer, Request } from "./kernel-thread.ts";
+import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
+
+interface Place {
+  /** An open file of the namespace. */
+  readonly netns: number;
+  context: Context | null;
+}
+
+let library: Libnftables | undefined;
+const places = new Map<number, Place>();
+const home = openSync("/proc/thread-self/ns/net", "r");
+let current = home;
+
+function enter({ netns }: Place): void {
+  if (netns === current) return;
+  enterNetwork(netns);
+  current = netns;
+}
+
+function placeOf(number: number): Place {
+  const place = places.get(number);
+  if (place === undefined) throw new Error("this runner was closed");
+  return place;
+}
+
+function close(number: number): void {
+  const place = placeOf(number);
+  if (place.context !== null) library!.close(place.context);
+  places.delete(number);
+  if (place.netns === home) return;
+  enter({ netns: home, context: null });
+  closeSync(place.netns);
+}
+
+function handle(request: Request): Answer["value"] {
+  switch (request.kind) {
+    case "open":
+      places.set(request.place, {
+        netns: request.netns === null ? home : openSync(request.netns, "r"),
+        context: null,
+      });
+      return null;
+    case "load": {
+      const place = placeOf(request.place);
+      library ??= loadLibnftables();
+      enter(place);
+      place.context = library.open();
+      return null;
+    }
+    case "run": {
+      const place = placeOf(request.place);
+      enter(place);
+      return library!.run(place.context!, request.script, request.json);
+    }
+    case "clear-marks":
+      enter(placeOf(request.place));
+      return clearMarks(request.mask, request.first, request.last);
+    case "close":
+      close(request.place);
+      return null;
+  }
+}
+
+parentPort!.on("message", (request: Request) => {
+  let answer: Answer;
+  try {
+    answer = { id: request.id, value: handle(request), error: null };
+  } catch (error) {
+    answer = { id: request.id, value: null, error: error instanceof Error ? error.message : String(error) };
+  }
+  parentPort!.postMessage(answer);
+});

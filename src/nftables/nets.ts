@@ -1,0 +1,48 @@
+/** The part of the address space that is no pod and no node, as sorted pieces with a peer class. */
+import type { Hash } from "./names.ts";
+import { type NetPiece, nobody } from "./state.ts";
+
+/** Addresses `start..end` that have class `from` before and `to` after. */
+export interface NetChange {
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly from: Hash;
+  readonly to: Hash;
+}
+
+/** Sorted pieces as the kernel shall hold them: neighbours of one class joined, `nobody` left out. */
+export function mergeNets(pieces: readonly NetPiece[]): NetPiece[] {
+  const out: NetPiece[] = [];
+  for (const piece of pieces) {
+    if (piece.peer === nobody) continue;
+    const last = out.at(-1);
+    if (last !== undefined && last.peer === piece.peer && last.end + 1n === piece.start) {
+      out[out.length - 1] = { ...last, end: piece.end };
+    } else out.push(piece);
+  }
+  return out;
+}
+
+/** Two splits of the address space cut against each other, every piece that either holds; [] where they are equal. */
+export function cutNets(before: readonly NetPiece[], after: readonly NetPiece[]): NetChange[] {
+  const bounds = new Set<bigint>();
+  for (const { start, end } of [...before, ...after]) bounds.add(start).add(end + 1n);
+  const sorted = [...bounds].sort((a, b) => (a < b ? -1 : 1));
+  const out: NetChange[] = [];
+  let changed = false;
+  let i = 0;
+  let j = 0;
+  for (const [index, start] of sorted.entries()) {
+    const next = sorted[index + 1];
+    if (next === undefined) break;
+    while (i < before.length && before[i]!.end < start) i++;
+    while (j < after.length && after[j]!.end < start) j++;
+    const at = (piece: NetPiece | undefined): Hash =>
+      piece !== undefined && piece.start <= start ? piece.peer : nobody;
+    const from = at(before[i]);
+    const to = at(after[j]);
+    if (from !== to) changed = true;
+    if (from !== nobody || to !== nobody) out.push({ start, end: next - 1n, from, to });
+  }
+  return changed ? out : [];
+}

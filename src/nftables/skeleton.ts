@@ -1,0 +1,192 @@
+/**
+ * The fixed part of the table: maps and the chains that look things up. Everything that changes is elements, one small
+ * chain for each subject class, one for each drop id, and the epoch in two rules.
+ *
+ * `meta priority` (skb->priority) is the scratch register: nft can look up only what a packet carries, and this field is
+ * free between routing and the queueing discipline. It is 0 again when a judged packet leaves; `meta mark` is other
+ * software's.
+ */
+import type { Direction } from "../policy/model/verdict.ts";
+import { untrusted } from "./epoch.ts";
+import { letter } from "./names.ts";
+import { classid, subjectMask } from "./numbers.ts";
+
+export interface TableOptions {
+  readonly table: string;
+  readonly logGroup: number;
+  readonly epochBits: number;
+  readonly markShift: number;
+  /** Of the hooks forward and input: after DNAT, before SNAT, and no other table's own. */
+  readonly priority: number;
+}
+
+export const defaultTableOptions: TableOptions = {
+  table: "bulkhead",
+  logGroup: 4789,
+  epochBits: 16,
+  markShift: 16,
+  priority: -5,
+};
+
+/** Comment of a table that this version can take over; raised with every change of the fixed part. */
+export const layout = "bulkhead layout 1";
+
+const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, "0")}`;
+
+/** The bits of the conntrack mark that are ours. */
+export const markMask = ({ epochBits, markShift }: TableOptions): number =>
+  ((2 ** epochBits - 1) * 2 ** markShift) >>> 0;
+
+/** An epoch in its place in the conntrack mark. */
+export const epochMark = (options: TableOptions, epoch: number): number => (epoch * 2 ** options.markShift) >>> 0;
+
+const addressTypes = { "4": "ipv4_addr", "6": "ipv6_addr" } as const;
+
+/** Names of maps: `e_peer4`, `i_net6`, … */
+export const mapName = (direction: Direction, what: string): string => `${letter[direction]}_${what}`;
+
+function maps(direction: Direction): string[] {
+  const out: string[] = [];
+  const map = (what: string, type: string, interval = false): void => {
+    out.push(`map ${mapName(direction, what)} {`, `type ${type}`, ...(interval ? ["flags interval"] : []), "}");
+  };
+  for (const [digit, type] of Object.entries(addressTypes)) {
+    map(`subject${digit}`, `${type} : verdict`);
+    map(`peer${digit}`, `${type} : classid`);
+    map(`net${digit}`, `${type} : classid`, true);
+  }
+  map("pair", "classid : classid");
+  map("port", "classid . inet_proto . inet_service : verdict");
+  map("range", "classid . inet_proto . inet_service : verdict", true);
+  map("proto", "classid . inet_proto : verdict");
+  map("rest", "classid : verdict");
+  out.push(`set ${mapName(direction, "peers")} {`, "type classid", "}");
+  return out;
+}
+
+/** The other end, by conntrack's view of the flow's first packet, or by the packet's own header. */
+const peerAddress: Readonly<Record<Direction, { tracked: (ip: string) => string; header: (ip: string) => string }>> = {
+  egress: { tracked: (ip) => `ct reply ${ip} saddr`, header: (ip) => `${ip} daddr` },
+  ingress: { tracked: (ip) => `ct original ${ip} saddr`, header: (ip) => `${ip} saddr` },
+};
+const subjectAddress: typeof peerAddress = { egress: peerAddress.ingress, ingress: peerAddress.egress };
+
+const ips = { "4": "ip", "6": "ip6" } as const;
+const ported = "meta l4proto { tcp, udp, sctp }";
+
+const chain = (name: string, ...rules: readonly string[]): string[] => [`chain ${name} {`, ...rules, "}"];
+
+function lookups(direction: Direction): string[] {
+  const name = (what: string): string => mapName(direction, what);
+  const peers = (address: (ip: string) => string): string[] =>
+    ["net", "peer"].flatMap((map) =>
+      Object.entries(ips).map(([digit, ip]) => `meta priority set ${address(ip)} map @${name(map + digit)}`),
+    );
+  const ports = (port: string): string[] =>
+    ["port", "range"].map((map) => `${ported} meta priority . meta l4proto . ${port} vmap @${name(map)}`);
+  const rest = [`meta priority . meta l4proto vmap @${name("proto")}`, `meta priority vmap @${name("rest")}`];
+  return [
+    ...chain(
+      name("find_peer"),
+      "meta priority set 0:0",
+      `ct state invalid,untracked goto ${name("find_peer_header")}`,
+      ...peers(peerAddress[direction].tracked),
+    ),
+    ...chain(name("find_peer_header"), ...peers(peerAddress[direction].header)),
+    // A pair without a table of its own has that of its subject. Numbers of tables have no subject bits, so that the
+    // second rule finds nothing after the first found something.
+    ...chain(
+      name("judge"),
+      `meta priority set meta priority map @${name("pair")}`,
+      `meta priority set meta priority & ${subjectMask} map @${name("pair")}`,
+      `ct state invalid,untracked goto ${name("answer_header")}`,
+      ...ports("ct reply proto-src"),
+      ...rest,
+    ),
+    ...chain(name("answer_header"), ...ports("th dport"), ...rest),
+  ];
+}
+
+/**
+ * What the chains `fast` and `pass` hold in one epoch. One generation of rules serves a packet from its first to its
+ * last, so that a flow is stamped with the epoch in which its packet set out.
+ */
+export function epochRules(options: TableOptions, epoch: number): Readonly<Record<"fast" | "pass", readonly string[]>> {
+  const done = "meta priority set 0:0 accept";
+  if (epoch === untrusted) return { fast: [], pass: [done] };
+  const mask = markMask(options);
+  const mark = hex(epochMark(options, epoch));
+  return {
+    // A related flow has the mark of the flow that it came from, and no judgement of its own.
+    fast: [`ct state new,established ct mark & ${hex(mask)} == ${mark} accept`],
+    pass: [`ct mark set ct mark & ${hex(~mask)} | ${mark}`, done],
+  };
+}
+
+const dispatch = (direction: Direction, how: "tracked" | "header"): string[] =>
+  Object.entries(ips).map(
+    ([digit, ip]) => `${subjectAddress[direction][how](ip)} vmap @${mapName(direction, `subject${digit}`)}`,
+  );
+
+const neighbours = "icmpv6 type { 133, 134, 135, 136, 137 } accept"; // router and neighbour discovery, redirect: spec A7.7
+const errors = "ct state related meta l4proto { icmp, ipv6-icmp } accept"; // spec A6.4
+
+/** Where each family of addresses has its maps. */
+export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
+
+/** The table without anything in it, and without hooks. */
+export function skeleton(options: TableOptions, epoch: number): string[] {
+  const { fast, pass } = epochRules(options, epoch);
+  return [
+    `table inet ${options.table} {`,
+    `comment "${layout}"`,
+    ...maps("egress"),
+    ...maps("ingress"),
+    // Reached when every ruled direction of a flow allowed it.
+    ...chain("pass", ...pass),
+    ...chain("admit", "ct state invalid,untracked goto admit_header", ...dispatch("ingress", "tracked"), "goto pass"),
+    ...chain("admit_header", ...dispatch("ingress", "header"), "goto pass"),
+    ...lookups("egress"),
+    ...lookups("ingress"),
+    ...chain(
+      "judge_forward",
+      "ct state invalid,untracked goto judge_forward_header",
+      ...dispatch("egress", "tracked"),
+      ...dispatch("ingress", "tracked"),
+      "accept",
+    ),
+    ...chain("judge_forward_header", ...dispatch("egress", "header"), ...dispatch("ingress", "header"), "accept"),
+    // The own node is no subject, and what it opens itself is exempt, replies included.
+    ...chain(
+      "judge_input",
+      "ct state invalid,untracked goto judge_input_header",
+      ...dispatch("egress", "tracked"),
+      "accept",
+    ),
+    ...chain("judge_input_header", ...dispatch("egress", "header"), "accept"),
+    ...chain("fast", ...fast),
+    "}",
+  ];
+}
+
+/** The base chains. A judging chain that ends without a verdict denies. */
+export function hooks(options: TableOptions): string[] {
+  const base = (hook: string): string[] => [
+    `chain base_${hook} {`,
+    `type filter hook ${hook} priority ${options.priority}; policy accept;`,
+    "jump fast",
+    neighbours,
+    errors,
+    `jump judge_${hook}`,
+    "drop",
+    "}",
+  ];
+  return [`table inet ${options.table} {`, ...base("forward"), ...base("input"), "}"];
+}
+
+/** A subject class's chain. */
+export const subjectRules = (direction: Direction, number: number): string[] => [
+  `jump ${mapName(direction, "find_peer")}`,
+  `meta priority set meta priority | ${classid(number)}`,
+  `goto ${mapName(direction, "judge")}`,
+];

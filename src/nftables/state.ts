@@ -1,0 +1,208 @@
+/**
+ * What a node's table holds, as data: classes and answers by content, and three things that change: which peer class an
+ * address has, which subject class judges it, and which epoch is current.
+ */
+import { type Family, families, parseAddress } from "../net/address.ts";
+import { type Direction, directions } from "../policy/model/verdict.ts";
+import type { Hash } from "./names.ts";
+import type { PortTable } from "./port-table.ts";
+
+/** The peer class of addresses that no rule of this node tells apart from the rest of the world. */
+export const nobody: Hash = "";
+/** In place of a subject class: not judged in this direction, everything is allowed. */
+export const unruled: Hash = "";
+
+/** Addresses `start..end` that are no pod and no node. */
+export interface NetPiece {
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly peer: Hash;
+}
+
+/** The maps of one direction. Content of tables, subjects and peers never changes under one hash. */
+export interface DirectionState {
+  readonly tables: Map<Hash, PortTable>;
+  /** Subject class → peer class → table; the entry of `nobody` answers every peer class without one. */
+  readonly subjects: Map<Hash, Map<Hash, Hash>>;
+  /** Peer classes that have a number in the kernel. */
+  readonly peers: Set<Hash>;
+  /** Address → peer class; stands above `nets`. */
+  readonly exact: Map<string, Hash>;
+  /** Disjoint, ascending. */
+  readonly nets: Record<Family, readonly NetPiece[]>;
+  /** Local address → subject class. */
+  readonly dispatch: Map<string, Hash>;
+}
+
+export interface KernelState extends Readonly<Record<Direction, DirectionState>> {
+  readonly denies: Set<string>;
+  /** 0 is no epoch: flows that were never judged have it. */
+  epoch: number;
+  /** Are the base chains in place? */
+  hooked: boolean;
+}
+
+export type Op =
+  | { readonly kind: "deny"; readonly id: string; readonly present: boolean }
+  | { readonly kind: "table"; readonly direction: Direction; readonly table: PortTable; readonly present: boolean }
+  | { readonly kind: "peer"; readonly direction: Direction; readonly peer: Hash; readonly present: boolean }
+  | { readonly kind: "subject"; readonly direction: Direction; readonly subject: Hash; readonly present: boolean }
+  | {
+      readonly kind: "pair";
+      readonly direction: Direction;
+      readonly subject: Hash;
+      readonly peer: Hash;
+      readonly table: Hash;
+      readonly present: boolean;
+    }
+  | {
+      /** `exact`: peer classes; `dispatch`: subject classes. null = no entry. */
+      readonly kind: "exact" | "dispatch";
+      readonly direction: Direction;
+      readonly address: string;
+      readonly from: Hash | null;
+      readonly to: Hash | null;
+    }
+  | {
+      readonly kind: "nets";
+      readonly direction: Direction;
+      readonly family: Family;
+      readonly from: readonly NetPiece[];
+      readonly to: readonly NetPiece[];
+    }
+  | { readonly kind: "epoch"; readonly to: number }
+  | { readonly kind: "hooks" };
+
+const emptyDirection = (): DirectionState => ({
+  tables: new Map(),
+  subjects: new Map(),
+  peers: new Set(),
+  exact: new Map(),
+  nets: { IPv4: [], IPv6: [] },
+  dispatch: new Map(),
+});
+
+export const emptyState = (): KernelState => ({
+  egress: emptyDirection(),
+  ingress: emptyDirection(),
+  denies: new Set(),
+  epoch: 1,
+  hooked: false,
+});
+
+function setOrDelete<V>(map: Map<string, V>, key: string, value: V | null): void {
+  if (value === null) map.delete(key);
+  else map.set(key, value);
+}
+
+function addOrDelete(set: Set<string>, key: string, present: boolean): void {
+  if (present) set.add(key);
+  else set.delete(key);
+}
+
+/** Changes `state` as the kernel does when it commits `op`. */
+export function applyOp(state: KernelState, op: Op): void {
+  switch (op.kind) {
+    case "deny":
+      addOrDelete(state.denies, op.id, op.present);
+      break;
+    case "table":
+      setOrDelete(state[op.direction].tables, op.table.key, op.present ? op.table : null);
+      break;
+    case "peer":
+      addOrDelete(state[op.direction].peers, op.peer, op.present);
+      break;
+    case "subject":
+      setOrDelete(state[op.direction].subjects, op.subject, op.present ? new Map<Hash, Hash>() : null);
+      break;
+    case "pair":
+      setOrDelete(state[op.direction].subjects.get(op.subject)!, op.peer, op.present ? op.table : null);
+      break;
+    case "exact":
+    case "dispatch":
+      setOrDelete(state[op.direction][op.kind], op.address, op.to);
+      break;
+    case "nets":
+      state[op.direction].nets[op.family] = op.to;
+      break;
+    case "epoch":
+      state.epoch = op.to;
+      break;
+    case "hooks":
+      state.hooked = true;
+      break;
+  }
+}
+
+export function cloneState(state: KernelState): KernelState {
+  const direction = (d: DirectionState): DirectionState => ({
+    tables: new Map(d.tables),
+    subjects: new Map(Array.from(d.subjects, ([subject, pairs]) => [subject, new Map(pairs)])),
+    peers: new Set(d.peers),
+    exact: new Map(d.exact),
+    nets: { ...d.nets },
+    dispatch: new Map(d.dispatch),
+  });
+  return {
+    egress: direction(state.egress),
+    ingress: direction(state.ingress),
+    denies: new Set(state.denies),
+    epoch: state.epoch,
+    hooked: state.hooked,
+  };
+}
+
+/** The piece of `nets` that holds an address. */
+export function netPeer(nets: readonly NetPiece[], value: bigint): Hash {
+  let low = 0;
+  let high = nets.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const piece = nets[middle]!;
+    if (value < piece.start) high = middle - 1;
+    else if (value > piece.end) low = middle + 1;
+    else return piece.peer;
+  }
+  return nobody;
+}
+
+/** The peer class that the kernel finds for an address. */
+export function peerOf(state: DirectionState, address: string): Hash {
+  const exact = state.exact.get(address);
+  if (exact !== undefined) return exact;
+  const parsed = parseAddress(address);
+  if (parsed === null) throw new Error(`not an address: ${address}`);
+  return netPeer(state.nets[parsed.family], parsed.value);
+}
+
+/** The table that answers a subject class about a peer class. */
+export function tableFor(state: DirectionState, subject: Hash, peer: Hash): PortTable {
+  const pairs = state.subjects.get(subject);
+  const key = pairs?.get(peer) ?? pairs?.get(nobody);
+  const table = key === undefined ? undefined : state.tables.get(key);
+  if (table === undefined) throw new Error(`no table for subject ${subject}, peer ${peer}`);
+  return table;
+}
+
+/** Content by which two states can be compared whatever garbage they hold: only what packets can reach. */
+export function reachable(state: KernelState): unknown {
+  return directions.map((direction) => {
+    const own = state[direction];
+    const subjects = new Set(own.dispatch.values());
+    const peers = new Set([
+      nobody,
+      ...own.exact.values(),
+      ...families.flatMap((family) => own.nets[family].map((piece) => piece.peer)),
+    ]);
+    const sorted = (map: ReadonlyMap<string, string>): readonly (readonly [string, string])[] =>
+      [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      dispatch: sorted(own.dispatch),
+      exact: sorted(own.exact),
+      nets: families.map((family) => own.nets[family].map((p) => [String(p.start), String(p.end), p.peer])),
+      answers: [...subjects]
+        .sort()
+        .map((subject) => [subject, [...peers].sort().map((peer) => [peer, tableFor(own, subject, peer).key])]),
+    };
+  });
+}
