@@ -22,6 +22,10 @@ const routing = 43;
 const fragment = 44;
 const destinationOptions = 60;
 
+/** Node's Buffers share their memory when sliced; a tuple must outlive the buffer it was read from. */
+const copy = (packet: Uint8Array, start: number, end: number): Uint8Array =>
+  new Uint8Array(packet.subarray(start, end));
+
 /** Reads an IPv4 or IPv6 packet that may be cut short; null when its addresses cannot be read. */
 export function parseFlowTuple(packet: Uint8Array): FlowTuple | null {
   if (packet.length < 1) return null;
@@ -35,8 +39,8 @@ function parseV4(packet: Uint8Array): FlowTuple | null {
   const header = (packet[0]! & 0xf) * 4;
   if (header < 20 || packet.length < 20) return null;
   const laterFragment = (((packet[6]! & 0x1f) << 8) | packet[7]!) !== 0;
-  const source = packet.slice(12, 16);
-  const destination = packet.slice(16, 20);
+  const source = copy(packet, 12, 16);
+  const destination = copy(packet, 16, 20);
   return withPorts(packet, laterFragment ? packet.length : header, packet[9]!, source, destination);
 }
 
@@ -46,7 +50,7 @@ function parseV6(packet: Uint8Array): FlowTuple | null {
   let at = 40;
   while (next === hopByHop || next === routing || next === destinationOptions || next === fragment) {
     if (at + 8 > packet.length)
-      return withPorts(packet, packet.length, next, packet.slice(8, 24), packet.slice(24, 40));
+      return withPorts(packet, packet.length, next, copy(packet, 8, 24), copy(packet, 24, 40));
     if (next === fragment) {
       const later = ((packet[at + 2]! << 8) | packet[at + 3]!) >> 3 !== 0;
       next = packet[at]!;
@@ -57,7 +61,7 @@ function parseV6(packet: Uint8Array): FlowTuple | null {
       at += (packet[at + 1]! + 1) * 8;
     }
   }
-  return withPorts(packet, at, next, packet.slice(8, 24), packet.slice(24, 40));
+  return withPorts(packet, at, next, copy(packet, 8, 24), copy(packet, 24, 40));
 }
 
 function withPorts(

@@ -57,7 +57,7 @@ const largestBatch = 32_768;
 export class NetlinkSocket {
   readonly fd: number;
   #sequence = 1;
-  readonly #buffer = Buffer.alloc(16_384);
+  readonly #buffer = new Uint8Array(16_384);
 
   /** A socket of `protocol` (NETLINK_ROUTE 0, NETLINK_NETFILTER 12) that stays in `namespace` for good. */
   constructor(protocol: number, namespace: Namespace) {
@@ -94,7 +94,7 @@ export class NetlinkSocket {
   }
 
   /** The next datagram, or null when there is none now. Valid until the next call. */
-  receive(): Buffer | null {
+  receive(): Uint8Array | null {
     const length = receive(this.fd, this.#buffer);
     return length === wouldBlock ? null : this.#buffer.subarray(0, length);
   }

@@ -281,7 +281,7 @@ export class Prober {
 
   #readDrops(node: string, log: NetlinkSocket): void {
     for (;;) {
-      let datagram: Buffer | null;
+      let datagram: Uint8Array | null;
       try {
         datagram = log.receive();
       } catch (error) {

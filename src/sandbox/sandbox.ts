@@ -1,0 +1,167 @@
+/** A world that runs: built, programmed, asked. What the kernel suites and `verify` have in common. */
+import { bindRequests, NETLINK_NETFILTER } from "../flows/nflog.ts";
+import { addressBytes } from "../netns/bytes.ts";
+import { raiseOpenFiles } from "../netns/libc.ts";
+import { NetlinkSocket } from "../netns/netlink.ts";
+import type { Seat } from "../netns/sockets.ts";
+import { Enforcer } from "../nftables/enforcer.ts";
+import { openRunner, type Runner } from "../nftables/runner.ts";
+import type { Plan, PlanDelta } from "../policy/compile/plan.ts";
+import { namespacedName, type Pod, type World } from "../policy/model/world.ts";
+import type { Face } from "./faces.ts";
+import { type Drop, type Listener, type Observation, type Probe, Prober, type RunOptions } from "./prober.ts";
+import type { Question } from "./questions.ts";
+import { frontends, servicesScript } from "./services.ts";
+import { slice } from "./slices.ts";
+import { Topology } from "./topology.ts";
+
+const logGroup = 4789;
+/** Room for the drop records of everything in flight, many times over. */
+const logBuffer = 8 << 20;
+
+/** What runs on a node. */
+interface NodeState {
+  readonly runner: Runner;
+  readonly log: NetlinkSocket;
+  enforcer: Enforcer | null;
+}
+
+export class Sandbox {
+  readonly world: World;
+  readonly #topology: Topology;
+  readonly #prober = new Prober();
+  readonly #nodes = new Map<string, NodeState>();
+  readonly #seats = new Map<string, Seat>();
+  /** By `ref|address`; a listener's id is its index. */
+  readonly #destinations = new Map<string, number>();
+  readonly #faces: Face[] = [];
+
+  /** Builds a complete world (see `allot`), Services included, without policies. */
+  static async up(world: World): Promise<Sandbox> {
+    raiseOpenFiles();
+    const sandbox = new Sandbox(world, Topology.build(world));
+    try {
+      await sandbox.#start();
+      return sandbox;
+    } catch (error) {
+      await sandbox.down();
+      throw error;
+    }
+  }
+
+  private constructor(world: World, topology: Topology) {
+    this.world = world;
+    this.#topology = topology;
+  }
+
+  async #start(): Promise<void> {
+    const services = frontends(this.world);
+    for (const name of this.#topology.nodes) {
+      const namespace = this.#topology.node(name);
+      const runner = await openRunner({ netns: namespace.fd });
+      const log = new NetlinkSocket(NETLINK_NETFILTER, namespace);
+      this.#nodes.set(name, { runner, log, enforcer: null });
+      log.setReceiveBuffer(logBuffer);
+      log.request(bindRequests(logGroup));
+      this.#prober.watchDrops(name, log);
+      if (services.length > 0) await runner.run(servicesScript(services));
+    }
+  }
+
+  /** Makes every node enforce a plan over this world. */
+  async program(plan: Plan): Promise<void> {
+    for (const [node, state] of this.#nodes) {
+      await state.enforcer?.remove();
+      state.enforcer = null;
+      state.enforcer = await Enforcer.start(plan, { node, runner: state.runner, logGroup });
+    }
+  }
+
+  /** Brings every node from the plan before to the plan after a change. Pods must be added before, and removed after. */
+  async apply(plan: Plan, delta: PlanDelta): Promise<void> {
+    for (const { enforcer } of this.#nodes.values()) await enforcer?.apply(plan, delta);
+  }
+
+  addPods(pods: readonly Pod[]): void {
+    this.#topology.addPods(pods);
+  }
+
+  removePods(pods: readonly Pod[]): void {
+    for (const pod of pods) for (const ip of pod.ips) this.#seats.delete(ip);
+    this.#topology.removePods(pods.map(namespacedName));
+  }
+
+  enforcer(node: string): Enforcer {
+    const enforcer = this.#nodes.get(node)?.enforcer ?? null;
+    if (enforcer === null) throw new Error(`node ${node} is not programmed`);
+    return enforcer;
+  }
+
+  /** Opens the connections, all of them, and says what became of each. */
+  probe(questions: readonly Question[], options?: RunOptions): Promise<Observation[]> {
+    return this.#prober.run(
+      questions.map((question) => this.#probe(question)),
+      options,
+    );
+  }
+
+  /** The destination that signs its answers with `id`. */
+  destination(id: number): Face | undefined {
+    return this.#faces[id];
+  }
+
+  /** Drops of packets that no probe sent, since the last call. */
+  takeStrays(): Drop[] {
+    return this.#prober.takeStrays();
+  }
+
+  /** How often a node's log overflowed. */
+  get overruns(): number {
+    return this.#prober.overruns;
+  }
+
+  async down(): Promise<void> {
+    for (const { runner, log } of this.#nodes.values()) {
+      this.#prober.unwatchDrops(log);
+      log.close();
+      await runner.close();
+    }
+    this.#nodes.clear();
+    this.#prober.close();
+    this.#topology.close();
+  }
+
+  #probe({ from, to, protocol, port, via }: Question): Probe {
+    const listener: Listener = { id: this.#idOf(to), seat: this.#seat(to), protocol, port };
+    const base = { from: this.#seat(from), protocol, listener };
+    if (via === null) return { ...base, address: listener.seat.address, port };
+    const { frontend, backend } = via;
+    return {
+      ...base,
+      address: addressBytes(frontend.address),
+      port: frontend.port,
+      sourcePorts: slice(backend, frontend.backends.length),
+    };
+  }
+
+  #idOf(face: Face): number {
+    const key = `${face.ref}|${face.address}`;
+    const known = this.#destinations.get(key);
+    if (known !== undefined) return known;
+    this.#destinations.set(key, this.#faces.length);
+    return this.#faces.push(face) - 1;
+  }
+
+  #seat({ end, address }: Face): Seat {
+    const known = this.#seats.get(address);
+    if (known !== undefined) return known;
+    const seat =
+      end.kind === "pod"
+        ? this.#topology.podSeat(namespacedName(end.pod), address)
+        : end.kind === "node"
+          ? this.#topology.nodeSeat(end.node.name, address)
+          : this.#topology.outsideSeat(address);
+    this.#seats.set(address, seat);
+    return seat;
+  }
+}
