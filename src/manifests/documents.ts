@@ -2,7 +2,7 @@
 import { type Document, SyntaxProblem } from "./document.ts";
 import { parseJson } from "./json.ts";
 import type { TextFile } from "./text.ts";
-import { parseYaml } from "./yaml.ts";
+import { parseYaml } from "./yaml/yaml.ts";
 
 export interface ParsedFile {
   readonly documents: readonly Document[];

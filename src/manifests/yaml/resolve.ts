@@ -48,6 +48,9 @@ export function resolvePlain(text: string): Scalar {
   return Number.isFinite(number) ? number : text;
 }
 
+/** Does a plain scalar stand for an integer, not only for a number without fraction (`1.0`)? */
+export const isIntegerWord = (text: string): boolean => parseInteger(text.replaceAll("_", "")) !== null;
+
 /** Keys of mappings become strings. null: a key that JSON can't have. */
 export function keyText(key: Scalar): string | null {
   if (key === null) return null;

@@ -1,0 +1,191 @@
+/**
+ * One YAML document, read as kubectl reads it: `sigs.k8s.io/yaml` over `go.yaml.in/yaml/v2`. The tree comes from
+ * `parser.ts`; what it means (words, keys, merges, aliases) is decided here.
+ */
+import type { Path, PathStep } from "../../policy/model/source.ts";
+import { type Document, type Located, maxDepth, SyntaxProblem, tooDeep } from "../document.ts";
+import { coreTag, type MappingNode, parseTree, type ScalarNode, type YamlNode } from "./parser.ts";
+import { isIntegerWord, keyText, resolvePlain, type Scalar } from "./resolve.ts";
+
+/** What Go's reader refuses: controls, lone surrogates, non-characters. */
+const controlCharacter =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+/**
+ * Parses the text of one document that begins at offset `base` of its file.
+ * @returns null when there is nothing but comments.
+ * @throws {SyntaxProblem}
+ */
+export function parseYaml(text: string, base: number): Document | null {
+  const control = controlCharacter.exec(text);
+  if (control !== null) throw new SyntaxProblem("control characters are not allowed", base + control.index);
+  const tree = parseTree(text, base);
+  if (tree === null) return null;
+  const conversion = new Conversion();
+  const value = conversion.value(tree, 0);
+  let located: Located | undefined;
+  // The tree is dropped, and made again for those few documents of which someone wants to know positions.
+  return { value, duplicates: conversion.duplicates, located: () => (located ??= locate(parseTree(text, base)!)) };
+}
+
+/** Turns a tree into values, with go-yaml's limits on aliases. */
+class Conversion {
+  readonly duplicates: Path[] = [];
+  /** Aliases being expanded: meeting one inside itself has no end. */
+  readonly #open = new Set<YamlNode>();
+  /** Where the conversion is: copied for each duplicate only. */
+  readonly #path: PathStep[] = [];
+  #aliasDepth = 0;
+  #decoded = 0;
+  #decodedInAliases = 0;
+
+  value(node: YamlNode, depth: number): unknown {
+    if (depth > maxDepth) throw tooDeep(node.offset);
+    this.#count(node.offset);
+    switch (node.is) {
+      case "scalar":
+        return finite(node);
+      case "list":
+        return node.items.map((item, i) => this.#below(i, item, depth));
+      case "mapping":
+        return this.#mapping(node, depth);
+      case "alias": {
+        if (this.#open.has(node.target)) {
+          throw new SyntaxProblem(`anchor '${node.name}' value contains itself`, node.offset);
+        }
+        this.#open.add(node.target);
+        this.#aliasDepth++;
+        const value = this.value(node.target, depth + 1);
+        this.#aliasDepth--;
+        this.#open.delete(node.target);
+        return value;
+      }
+    }
+  }
+
+  #below(step: PathStep, node: YamlNode, depth: number): unknown {
+    this.#path.push(step);
+    const value = this.value(node, depth + 1);
+    this.#path.pop();
+    return value;
+  }
+
+  #mapping(node: MappingNode, depth: number): Record<string, unknown> {
+    const value = new Map<string, unknown>();
+    const written = new Set<string>();
+    for (const [key, item] of node.pairs) {
+      if (isMergeKey(key)) {
+        for (const source of mergeSources(item)) {
+          // Whatever is no mapping was refused by mergeSources.
+          const merged = this.value(source, depth + 1) as Record<string, unknown>;
+          for (const [name, inherited] of Object.entries(merged)) value.set(name, inherited);
+        }
+        continue;
+      }
+      const name = keyName(key);
+      if (written.has(name)) this.duplicates.push([...this.#path, name]);
+      written.add(name);
+      value.set(name, this.#below(name, item, depth));
+    }
+    return Object.fromEntries(value);
+  }
+
+  /** go-yaml's guard against alias bombs: the share of the work that aliases may cause falls as the work grows. */
+  #count(offset: number): void {
+    this.#decoded++;
+    if (this.#aliasDepth > 0) this.#decodedInAliases++;
+    if (this.#decodedInAliases <= 100 || this.#decoded <= 1000) return;
+    if (this.#decodedInAliases / this.#decoded > allowedAliasShare(this.#decoded)) {
+      throw new SyntaxProblem("document contains excessive aliasing", offset, "excessive-aliasing");
+    }
+  }
+}
+
+function allowedAliasShare(decoded: number): number {
+  const low = 400_000;
+  const high = 4_000_000;
+  if (decoded <= low) return 0.99;
+  if (decoded >= high) return 0.1;
+  return 0.99 - (0.89 * (decoded - low)) / (high - low);
+}
+
+/** Where each value is; inherited ones are where the merged mapping has them. The tree was converted before. */
+function locate(node: YamlNode): Located {
+  const { offset } = node;
+  switch (node.is) {
+    case "scalar":
+      return { offset, entries: null };
+    case "alias":
+      return { offset, entries: locate(node.target).entries };
+    case "list":
+      return { offset, entries: new Map(node.items.map((item, i) => [i, locate(item)])) };
+    case "mapping": {
+      const entries = new Map<PathStep, Located>();
+      for (const [key, item] of node.pairs) {
+        if (!isMergeKey(key)) entries.set(keyName(key), locate(item));
+        else
+          for (const source of mergeSources(item))
+            for (const entry of locate(source).entries ?? []) entries.set(...entry);
+      }
+      return { offset, entries };
+    }
+  }
+}
+
+const mergeTag = `${coreTag}merge`;
+
+const isMergeKey = (key: YamlNode): boolean =>
+  key.is === "scalar" &&
+  key.text === "<<" &&
+  (key.tag === mergeTag || key.tag === "!" || (key.tag === null && key.isPlain));
+
+/** Mappings in the order in which they overwrite: go-yaml v2 merges where it meets `<<`, the last of a list first. */
+function mergeSources(node: YamlNode): YamlNode[] {
+  const sources = node.is === "list" ? [...node.items].reverse() : [node];
+  for (const source of sources) {
+    if ((source.is === "alias" ? source.target : source).is !== "mapping") {
+      throw new SyntaxProblem("map merge requires map or sequence of maps as the value", source.offset);
+    }
+  }
+  return sources;
+}
+
+function keyName(node: YamlNode): string {
+  const key = node.is === "alias" ? node.target : node;
+  const value = key.is === "scalar" ? scalarValue(key) : null;
+  const name = keyText(value);
+  if (name !== null) return name;
+  const what = key.is === "scalar" ? "null" : `a ${key.is}`;
+  throw new SyntaxProblem(`a key must be a word, got ${what}`, node.offset, "bad-key");
+}
+
+function finite(node: ScalarNode): Scalar {
+  const value = scalarValue(node);
+  if (typeof value !== "number" || Number.isFinite(value)) return value;
+  throw new SyntaxProblem(`unsupported value: ${node.text}`, node.offset);
+}
+
+function scalarValue({ tag, text, isPlain, offset }: ScalarNode): Scalar {
+  switch (tag) {
+    case null:
+      return isPlain ? resolvePlain(text) : text;
+    case `${coreTag}bool`:
+    case `${coreTag}int`:
+    case `${coreTag}float`:
+    case `${coreTag}null`: {
+      const value = resolvePlain(text);
+      const wanted = tag.slice(coreTag.length);
+      const type = value === null ? "null" : typeof value === "boolean" ? "bool" : typeof value;
+      if (type === wanted || (type === "number" && (wanted === "float" || isIntegerWord(text)))) return value;
+      throw new SyntaxProblem(`cannot decode \`${text}\` as a !!${wanted}`, offset);
+    }
+    case `${coreTag}binary`:
+      if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text.replace(/[\r\n]/g, ""))) {
+        throw new SyntaxProblem("!!binary value contains invalid base64 data", offset);
+      }
+      return Buffer.from(text, "base64").toString("utf8");
+    default:
+      return text;
+  }
+}
