@@ -25,24 +25,44 @@ import {
 import type { Action, Decision, Direction, End, Exemption, Flow, Reason, Tier, Verdict } from "../model/verdict.ts";
 import { isFinished, namespacedName, type Pod, type World } from "../model/world.ts";
 
-/**
- * Judges one connection attempt. hostNetwork pods are asked about as their node, and no address end is the address of a
- * pod or node of the world: callers resolve both before (`Flow`).
- */
+/** Judges one connection attempt. Finished pods, and hostNetwork pods of an unknown node, are for callers to refuse. */
 export function referenceVerdict(world: World, flow: Flow): Verdict {
+  const from = meaning(world, flow.from);
+  const to = meaning(world, flow.to);
   // A5.1, C6.2: allowed ⇔ egress(source) allows ∧ ingress(destination) allows. A5.3: each by itself.
-  const egress = decide({ world, flow, direction: "egress", subject: flow.from, peer: flow.to });
-  const ingress = decide({ world, flow, direction: "ingress", subject: flow.to, peer: flow.from });
+  const egress = decide({ world, flow, to, direction: "egress", subject: from, peer: to });
+  const ingress = decide({ world, flow, to, direction: "ingress", subject: to, peer: from });
   return { allowed: egress.verdict === "allow" && ingress.verdict === "allow", egress, ingress };
 }
+
+/** An end, and the addresses by which it takes part, when the question leaves a choice of them. */
+type Party = End & { readonly ips: readonly string[] };
 
 /** One direction of one connection attempt. */
 interface Question {
   readonly world: World;
   readonly flow: Flow;
+  readonly to: Party;
   readonly direction: Direction;
-  readonly subject: End;
-  readonly peer: End;
+  readonly subject: Party;
+  readonly peer: Party;
+}
+
+/** Whom an end means (docs/decisions.md). A8.2: a hostNetwork pod is its node. An address of a pod or node means that one. */
+function meaning(world: World, end: End): Party {
+  if (end.kind === "pod") {
+    const { ips, hostNetwork, node: nodeName } = end.pod;
+    const node = world.nodes.find(({ name }) => name === nodeName);
+    return hostNetwork && node !== undefined ? { kind: "node", node, ips } : { ...end, ips };
+  }
+  if (end.kind === "node") return { ...end, ips: end.node.ips };
+  const ips = [end.address];
+  const bits = parseAddress(end.address)?.bits;
+  const isIt = (text: string): boolean => parseAddress(text)?.bits === bits;
+  const pod = world.pods.find((one) => selectable(one) && one.ips.some(isIt));
+  if (pod !== undefined) return { kind: "pod", pod, ips };
+  const node = world.nodes.find((one) => one.ips.some(isIt));
+  return node !== undefined ? { kind: "node", node, ips } : { ...end, ips };
 }
 
 function decide(question: Question): Decision {
@@ -148,13 +168,14 @@ function networkPolicyPeer(question: Question, policy: NetworkPolicy, peer: Netw
   return !selects && everyAddress(question, (address) => inBlock(address, ipBlock));
 }
 
-function networkPolicyPort({ flow }: Question, { protocol, port, endPort }: NetworkPolicyPort): boolean {
+function networkPolicyPort(question: Question, { protocol, port, endPort }: NetworkPolicyPort): boolean {
+  const { flow } = question;
   // A2.4: protocol defaults to TCP. A13.2: protocol and port must match. A15.2: `ports` never matches other protocols.
   const wanted = protocol ?? "TCP";
   if (flow.protocol !== wanted || flow.protocol === "other") return false;
   if (unset(port)) return unset(endPort); // A13.2: every port. B4.8: endPort alone is invalid; choice: matches nothing
-  if (typeof port === "string") return unset(endPort) && hasNamedPort(flow, port); // A14.3; B4.7 likewise
-  return port <= flow.port && flow.port <= (endPort ?? port); // A13.3, A13.4
+  if (typeof port === "string") return unset(endPort) && hasNamedPort(question, port); // A14.3; B4.7 likewise
+  return inRange(flow, wanted, port, endPort ?? port); // A13.3, A13.4
 }
 
 // ---- Admin and Baseline tiers ---------------------------------------------------------------------------------------
@@ -204,8 +225,8 @@ function judge(question: Question, policy: ClusterPolicy, rule: ClusterRule, par
   const ports = (policy.kind === "ClusterNetworkPolicy" ? rule.protocols : rule.ports) ?? [];
   const ask = (port: ClusterProtocol | AdminPort): boolean | "unknown" =>
     policy.kind === "ClusterNetworkPolicy"
-      ? clusterProtocol(question.flow, port as ClusterProtocol)
-      : adminPort(question.flow, port as AdminPort);
+      ? clusterProtocol(question, port as ClusterProtocol)
+      : adminPort(question, port as AdminPort);
 
   // C12.1: a peer with no known field: Accept matches nothing, Deny and Pass deny all. C2: peers are required, so none
   // at all is not understood either (choice).
@@ -279,42 +300,40 @@ function clusterPeer(question: Question, { namespaces, pods, networks, nodes }: 
 }
 
 /** "unknown": not exactly one known field is set (C2, C12.2). */
-function clusterProtocol(
-  flow: Flow,
-  { tcp, udp, sctp, destinationNamedPort: name }: ClusterProtocol,
-): boolean | "unknown" {
-  const named = unset(name) || name === "" ? [] : [hasNamedPort(flow, name)]; // C9.5: of its own protocol. C9.8: "" is unset
-  const numbered = [
-    unset(tcp) ? [] : [destinationPort(flow, "TCP", tcp.destinationPort)],
-    unset(udp) ? [] : [destinationPort(flow, "UDP", udp.destinationPort)],
-    unset(sctp) ? [] : [destinationPort(flow, "SCTP", sctp.destinationPort)],
-  ];
-  return theOnly([...numbered.flat(), ...named]);
+function clusterProtocol(question: Question, element: ClusterProtocol): boolean | "unknown" {
+  const { tcp, udp, sctp, destinationNamedPort: name } = element;
+  const answers: (boolean | "unknown")[] = [];
+  if (!unset(tcp)) answers.push(destinationPort(question.flow, "TCP", tcp.destinationPort));
+  if (!unset(udp)) answers.push(destinationPort(question.flow, "UDP", udp.destinationPort));
+  if (!unset(sctp)) answers.push(destinationPort(question.flow, "SCTP", sctp.destinationPort));
+  if (!unset(name) && name !== "") answers.push(hasNamedPort(question, name)); // C9.5: of its own protocol; C9.8
+  return theOnly(answers);
 }
 
 function destinationPort(flow: Flow, protocol: string, port: DestinationPort | null | undefined): boolean | "unknown" {
   if (unset(port)) return flow.protocol === protocol; // C9.2: `tcp: {}` = all TCP ports
-  const { number, range } = port;
-  const inRange = (start: number, end: number) => flow.protocol === protocol && start <= flow.port && flow.port <= end; // C9.3
-  return theOnly([
-    ...(unset(number) ? [] : [inRange(number, number)]),
-    ...(unset(range) ? [] : [inRange(range.start, range.end)]),
-  ]);
+  const answers: boolean[] = [];
+  if (!unset(port.number)) answers.push(inRange(flow, protocol, port.number, port.number));
+  if (!unset(port.range)) answers.push(inRange(flow, protocol, port.range.start, port.range.end)); // C9.3: inclusive
+  return theOnly(answers);
 }
 
 /** C16.4: protocol defaults to TCP; an inverted range matches nothing. A protocol nobody knows is C12.2 (choice). */
-function adminPort(flow: Flow, { portNumber, portRange, namedPort }: AdminPort): boolean | "unknown" {
-  const inRange = (written: string | null | undefined, start: number, end: number): boolean | "unknown" => {
+function adminPort(question: Question, { portNumber, portRange, namedPort }: AdminPort): boolean | "unknown" {
+  const answers: (boolean | "unknown")[] = [];
+  const numbers = (written: string | null | undefined, start: number, end: number): void => {
     const protocol = written ?? "TCP";
-    if (!["TCP", "UDP", "SCTP"].includes(protocol)) return "unknown";
-    return flow.protocol === protocol && start <= flow.port && flow.port <= end;
+    const known = ["TCP", "UDP", "SCTP"].includes(protocol);
+    answers.push(known ? inRange(question.flow, protocol, start, end) : "unknown");
   };
-  return theOnly([
-    ...(unset(portNumber) ? [] : [inRange(portNumber.protocol, portNumber.port, portNumber.port)]),
-    ...(unset(portRange) ? [] : [inRange(portRange.protocol, portRange.start, portRange.end)]),
-    ...(unset(namedPort) || namedPort === "" ? [] : [hasNamedPort(flow, namedPort)]),
-  ]);
+  if (!unset(portNumber)) numbers(portNumber.protocol, portNumber.port, portNumber.port);
+  if (!unset(portRange)) numbers(portRange.protocol, portRange.start, portRange.end);
+  if (!unset(namedPort) && namedPort !== "") answers.push(hasNamedPort(question, namedPort));
+  return theOnly(answers);
 }
+
+const inRange = (flow: Flow, protocol: string, start: number, end: number): boolean =>
+  flow.protocol === protocol && start <= flow.port && flow.port <= end;
 
 const theOnly = (answers: readonly (boolean | "unknown")[]): boolean | "unknown" =>
   answers.length === 1 ? (answers[0] ?? "unknown") : "unknown";
@@ -325,9 +344,9 @@ const theOnly = (answers: readonly (boolean | "unknown")[]): boolean | "unknown"
  * A14.1, A14.2: the name is looked up on the destination pod. A14.3: name, protocol and number must be the packet's. A14.8
  * (choice): of several numbers any. A14.6, C9.6: what is no pod has no names. A14.7: whatever the peer's kind.
  */
-const hasNamedPort = ({ to, protocol, port }: Flow, name: string): boolean =>
+const hasNamedPort = ({ to, flow }: Question, name: string): boolean =>
   to.kind === "pod" &&
-  to.pod.ports.some((one) => one.name === name && one.protocol === protocol && one.number === port);
+  to.pod.ports.some((one) => one.name === name && one.protocol === flow.protocol && one.number === flow.port);
 
 // ---- label selectors ------------------------------------------------------------------------------------------------
 
@@ -401,9 +420,7 @@ interface Bits {
 function everyAddress({ world, flow, peer }: Question, test: (address: Bits) => boolean): boolean {
   const ofFamily = (texts: readonly string[], parse: (text: string) => Bits | null): readonly Bits[] =>
     texts.map(parse).filter((bits): bits is Bits => bits?.family === flow.family);
-  if (peer.kind === "address") return ofFamily([peer.address], parseAddress).some(test);
-  if (peer.kind === "node") return ofFamily(peer.node.ips, parseAddress).slice(0, 1).some(test);
-  if (peer.pod.ips.length > 0) return ofFamily(peer.pod.ips, parseAddress).some(test);
+  if (peer.kind !== "pod" || peer.ips.length > 0) return ofFamily(peer.ips, parseAddress).slice(0, 1).some(test);
   const possible = ofFamily(world.cluster.podCIDRs, parseCidr);
   return possible.length > 0 ? possible.every(test) : test({ family: flow.family, bits: "" });
 }
