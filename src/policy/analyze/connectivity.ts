@@ -1,13 +1,13 @@
 /** The whole map: every pair of endpoints that may connect, and on what. Exact over ports and addresses. */
-import { AddressSet, type Family } from "../../net/address.ts";
+import { AddressSet } from "../../net/address.ts";
 import type { Plan } from "../compile/plan.ts";
 import type { Direction } from "../model/verdict.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { portEntries } from "./entries.ts";
 import { withHypothetical } from "./hypothetical.ts";
-import { isOwnNode } from "./judge.ts";
 import { type MapEndpoint, mapEndpoints } from "./map-endpoints.ts";
-import { type ClassMatrix, everything, noFamily, nothing } from "./matrix.ts";
+import { type MapRow, MapRows } from "./map-rows.ts";
+import { type ClassMatrix, noFamily, nothing } from "./matrix.ts";
 import type { Reference } from "./reference.ts";
 import { resolveReference } from "./resolve.ts";
 import {
@@ -72,29 +72,20 @@ export function* connectionsOf(
   wanted: (from: MapEndpoint, to: MapEndpoint) => boolean = () => true,
 ): Generator<MapConnection> {
   const describe = describer(matrix);
-  const rows = new Map<number, Rows>();
+  const rows = new MapRows(matrix);
   for (const from of endpoints) {
-    const known = rows.get(from.class) ?? {
-      IPv4: matrix.row(from.class, "IPv4"),
-      IPv6: matrix.row(from.class, "IPv6"),
-    };
-    if (matrix.classes[from.class]!.members.length > 1) rows.set(from.class, known);
-    const source = from.members[0]!;
+    const row = rows.of(from);
     for (const to of endpoints) {
-      let v4 = known.IPv4[to.class]!;
-      let v6 = known.IPv6[to.class]!;
-      if (source.kind === "node" && to.members.every((end) => isOwnNode(source, end))) {
-        if (v4 !== noFamily) v4 = everything;
-        if (v6 !== noFamily) v6 = everything;
-      }
-      if ((v4 <= nothing && v6 <= nothing) || from === to) continue;
-      if (source.kind !== "pod" && to.members[0]!.kind !== "pod") continue;
-      if (wanted(from, to)) yield { from, to, ports: describe(v4, v6) };
+      const { IPv4, IPv6 } = row(to);
+      if ((IPv4 > nothing || IPv6 > nothing) && isListed(from, to) && wanted(from, to))
+        yield { from, to, ports: describe(IPv4, IPv6) };
     }
   }
 }
 
-type Rows = Readonly<Record<Family, Int32Array>>;
+/** Maps leave out pairs without a pod, and an endpoint with itself. */
+export const isListed = (from: MapRow, to: MapRow): boolean =>
+  from !== to && (from.members[0]!.kind === "pod" || to.members[0]!.kind === "pod");
 
 /** The ports of a pair of port set numbers, one a family. */
 function describer(matrix: ClassMatrix): (IPv4: number, IPv6: number) => MapConnection["ports"] {

@@ -15,16 +15,13 @@ import {
   type PodEndpoint,
   podEndpoint,
 } from "./endpoint.ts";
+import type { MapRow } from "./map-rows.ts";
 import { ClassMatrix } from "./matrix.ts";
 import { podReference } from "./reference.ts";
 import type { EndpointEntry, Level } from "./types.ts";
 
-/** A row of the map. INVARIANT: `members` is not empty, and all are of one kind. */
-export interface MapEndpoint {
+export interface MapEndpoint extends MapRow {
   readonly entry: EndpointEntry;
-  /** Index of its class in the matrix. */
-  readonly class: number;
-  readonly members: readonly Endpoint[];
 }
 
 export interface MapEndpoints {

@@ -1,0 +1,93 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Family, families } from "../../net/address.ts";
+import { PortSet } from "../../net/ports.ts";
+import { compile } from "../compile/live-plan.ts";
+import { namespacedName, type World } from "../model/world.ts";
+import { applyToWorld, arbitraryChange, arbitraryWorld } from "../world.arbitrary.ts";
+import { connectivity } from "./connectivity.ts";
+import { difference } from "./difference.ts";
+import { type ConnectionEntry, type Connectivity, isProblem } from "./types.ts";
+
+/** A world and the world after a few changes of policies and labels. */
+const change = arbitraryWorld().chain((before) =>
+  fc
+    .array(arbitraryChange(before), { minLength: 1, maxLength: 2 })
+    .map((changes) => ({ before, after: changes.reduce(applyToWorld, before) })),
+);
+
+function mapOf(world: World): Connectivity {
+  const map = connectivity(compile(world), { level: "pod", external: false });
+  if (isProblem(map)) throw new Error(map.message);
+  return map;
+}
+
+const pairs = ({ connections }: Connectivity): Map<string, ConnectionEntry> =>
+  new Map(connections.map((one) => [`${one.from} ${one.to}`, one]));
+
+/** Families of an end of a map's reference. */
+function familiesOf(world: World, ref: string): readonly Family[] {
+  const pod = world.pods.find((one) => namespacedName(one) === ref);
+  const ips = pod?.ips ?? world.nodes.find(({ name }) => `node/${name}` === ref)?.ips ?? [];
+  if (pod !== undefined && ips.length === 0) return families;
+  return families.filter((family) => ips.some((ip) => ip.includes(":") === (family === "IPv6")));
+}
+
+function allowed(world: World, connection: ConnectionEntry | undefined, key: string, family: Family): PortSet {
+  const [from, to] = key.split(" ") as [string, string];
+  const common = familiesOf(world, from).includes(family) && familiesOf(world, to).includes(family);
+  if (connection === undefined || !common) return PortSet.empty;
+  return PortSet.of(connection.families?.[family] ?? connection.ports);
+}
+
+describe("difference", () => {
+  test("nothing differs from itself", () => {
+    fc.assert(
+      fc.property(arbitraryWorld(), (world) => {
+        const result = difference(compile(world), compile(world));
+        expect([...result.added, ...result.removed, ...result.changed]).toEqual([]);
+        expect(result.endpoints).toEqual({ added: [], removed: [] });
+        expect([result.widened, result.narrowed]).toEqual([false, false]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("is the difference of both maps, pair by pair", () => {
+    fc.assert(
+      fc.property(change, ({ before, after }) => {
+        const result = difference(compile(before), compile(after), { level: "pod" });
+        const old = pairs(mapOf(before));
+        const now = pairs(mapOf(after));
+        const found = new Map(
+          [...result.added, ...result.removed, ...result.changed].map((one) => [`${one.from} ${one.to}`, one]),
+        );
+        for (const key of new Set([...old.keys(), ...now.keys()])) {
+          const was = families.map((family) => allowed(before, old.get(key), key, family));
+          const is = families.map((family) => allowed(after, now.get(key), key, family));
+          const widened = is.map((set, i) => set.minus(was[i]!)).reduce((a, b) => a.union(b));
+          const narrowed = was.map((set, i) => set.minus(is[i]!)).reduce((a, b) => a.union(b));
+          const entry = found.get(key);
+          expect(`${key} +${PortSet.of(entry?.widened ?? []).key}`).toBe(`${key} +${widened.key}`);
+          expect(`${key} -${PortSet.of(entry?.narrowed ?? []).key}`).toBe(`${key} -${narrowed.key}`);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("backwards, what was added is removed", () => {
+    fc.assert(
+      fc.property(change, ({ before, after }) => {
+        const there = difference(compile(before), compile(after));
+        const back = difference(compile(after), compile(before));
+        const keys = (list: readonly ConnectionEntry[]) => list.map(({ from, to }) => `${from} ${to}`).sort();
+        expect(keys(back.added)).toEqual(keys(there.removed));
+        expect(keys(back.removed)).toEqual(keys(there.added));
+        expect(keys(back.changed)).toEqual(keys(there.changed));
+        expect([back.widened, back.narrowed]).toEqual([there.narrowed, there.widened]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
