@@ -1,68 +1,40 @@
 /** The plan over a changing world (contract: `plan.ts`). */
 import { type Address, AddressSet, type Family, families, parseAddress, parseCidr } from "../../net/address.ts";
-import type { LabelSelector } from "../model/labels.ts";
 import { type Policy, policyRef } from "../model/policy.ts";
 import { type Direction, directions, type PortDecision } from "../model/verdict.ts";
 import type { ClusterFacts, ContainerPort, Namespace, Node, Pod, Service, World } from "../model/world.ts";
 import { isFinished, namespacedName } from "../model/world.ts";
-import { compileSelector, type Matcher } from "../select/selector.ts";
 import { AddressIndex } from "./address-index.ts";
 import { AddressSplit, type UnknownAddress } from "./address-split.ts";
 import { CompiledPolicyClass, InternedPeerClass } from "./classes.ts";
+import {
+  type AddressEntry,
+  type Entry,
+  Groups,
+  isNodeEntry,
+  isPodEntry,
+  type PodEntry,
+  type PolicyState,
+} from "./groups.ts";
 import { Interner } from "./intern.ts";
 import { createJudge, portsKey } from "./judge.ts";
 import { compareInJudgement, compareText } from "./order.ts";
 import type {
   AddressGroup,
   Change,
-  CompiledPolicy,
   LivePlan,
   NetClass,
   NodeGroup,
   PeerClass,
   PeerGroup,
   PlanDelta,
-  PodGroup,
   PolicyClass,
 } from "./plan.ts";
 import { policyKey } from "./plan.ts";
-import { compilePolicy, type GroupInterner } from "./policy.ts";
-import { type Members, podGroupContent, type Shape, Shapes } from "./shapes.ts";
+import { compilePolicy } from "./policy.ts";
+import { type Members, type Shape, Shapes } from "./shapes.ts";
 
 type ByDirection<T> = Record<Direction, T>;
-
-/** A group and who needs it. */
-interface EntryBase {
-  /** Compiled policies that mention it, as subject or peer. */
-  refs: number;
-  /** Policies with at least one subject pod whose rules of the direction name it as a peer. */
-  readonly used: ByDirection<number>;
-}
-interface PodEntry extends EntryBase {
-  readonly group: PodGroup;
-  readonly members: Members;
-  /** Policies whose subject it is. */
-  readonly subjects: Set<PolicyState>;
-}
-interface AddressEntry extends EntryBase {
-  readonly group: AddressGroup;
-}
-interface NodeEntry extends EntryBase {
-  readonly group: NodeGroup;
-  readonly matcher: Matcher;
-}
-type Entry = PodEntry | AddressEntry | NodeEntry;
-
-interface PolicyState {
-  readonly id: number;
-  readonly compiled: CompiledPolicy;
-  readonly subject: PodEntry | null;
-  readonly peers: ByDirection<readonly Entry[]>;
-  /** Port names that its egress rules look up on destinations. */
-  readonly destinationNames: readonly string[];
-  /** Has at least one subject pod. */
-  active: boolean;
-}
 
 interface PodState {
   readonly pod: Pod;
@@ -110,14 +82,14 @@ class Engine implements LivePlan {
   readonly cluster: ClusterFacts;
   readonly judge: (subject: PolicyClass, peer: PeerClass) => readonly PortDecision[] = createJudge();
 
+  #lastId = 0;
   readonly #shapes = new Shapes({
     joined: (shape, members) => this.#moved(shape, members),
     left: (shape, members) => this.#moved(shape, members),
   });
   readonly #podStates = new Map<string, PodState>();
   readonly #policyStates = new Map<string, PolicyState>();
-  readonly #entries = new Map<string, Entry>();
-  readonly #entriesById = new Map<number, Entry>();
+  readonly #groups = new Groups(this.#shapes, () => ++this.#lastId);
   readonly #owners = new AddressIndex<Owner>();
   readonly #nodeAddresses = new Map<string, { readonly owner: Owner; readonly addresses: readonly Address[] }>();
   readonly #podOwners = new Map<string, Owner>();
@@ -128,8 +100,9 @@ class Engine implements LivePlan {
   readonly #policyClasses = new Interner<PolicyClass>();
   readonly #peerClasses = new Interner<PeerClass>();
   readonly #splits: ByDirection<Split | null> = { ingress: null, egress: null };
+  /** Address groups that began or ceased to matter since the split was made. */
+  readonly #pendingSplits: ByDirection<Set<AddressEntry>> = { ingress: new Set(), egress: new Set() };
   readonly #podSpace: AddressSet;
-  #lastId = 0;
   /** null while the first world is read. */
   #delta: Delta | null = null;
 
@@ -146,8 +119,11 @@ class Engine implements LivePlan {
   apply(changes: readonly Change[]): PlanDelta {
     const delta: Delta = { pods: new Set(), nodes: false, nets: { ingress: false, egress: false } };
     this.#delta = delta;
-    for (const change of changes) this.#apply(change);
-    this.#delta = null;
+    try {
+      for (const change of changes) this.#apply(change);
+    } finally {
+      this.#delta = null;
+    }
     return delta;
   }
 
@@ -202,7 +178,7 @@ class Engine implements LivePlan {
     classes.peer[direction] ??= {
       groups: [...shape.groups]
         .map(({ group }) => group)
-        .filter(({ id }) => this.#entriesById.get(id)!.used[direction] > 0)
+        .filter((group) => this.#groups.entry(group)!.used[direction] > 0)
         .sort((a, b) => a.id - b.id),
       ports: direction === "egress" ? shape.ports.filter(({ name }) => this.#destinationNames.has(name)) : [],
       byAddress: new Map(),
@@ -219,19 +195,17 @@ class Engine implements LivePlan {
 
   nodePeer(node: Node, address: string, direction: Direction): PeerClass {
     const groups: NodeGroup[] = [];
-    for (const entry of this.#entries.values()) {
-      if (entry.group.kind !== "nodes" || entry.used[direction] === 0) continue;
-      if ((entry as NodeEntry).matcher.matches(node.labels)) groups.push(entry.group);
-    }
+    for (const { group, used, matcher } of this.#groups.nodeEntries)
+      if (used[direction] > 0 && matcher.matches(node.labels)) groups.push(group);
     const parsed = parseAddress(address);
-    const addressGroups = parsed === null ? none : this.#split(direction).addresses.find(parsed).groups;
+    const addressGroups = parsed === null ? none : this.#split(direction).addresses.find(parsed);
     return this.#peerClass(direction, groups, addressGroups, []);
   }
 
   addressPeer(address: string, direction: Direction): PeerClass {
     const parsed = parseAddress(address);
     if (parsed === null) throw new RangeError(`not an IP address: ${JSON.stringify(address)}`);
-    return this.#peerClass(direction, [], this.#split(direction).addresses.find(parsed).groups, []);
+    return this.#peerClass(direction, [], this.#split(direction).addresses.find(parsed), []);
   }
 
   addressDependent(pod: Pod, family: Family, direction: Direction): readonly AddressGroup[] {
@@ -250,8 +224,8 @@ class Engine implements LivePlan {
     return split.nets;
   }
 
-  *groups(direction: Direction): Generator<PeerGroup> {
-    for (const entry of this.#entries.values()) if (entry.used[direction] > 0) yield entry.group;
+  groups(direction: Direction): Iterable<PeerGroup> {
+    return this.#groups.used(direction);
   }
 
   #shapeOf(pod: Pod): Shape {
@@ -274,7 +248,7 @@ class Engine implements LivePlan {
   #makePolicyClass(shape: Shape, direction: Direction): PolicyClass {
     const states: PolicyState[] = [];
     for (const { group } of shape.groups) {
-      for (const state of (this.#entriesById.get(group.id) as PodEntry).subjects) {
+      for (const state of this.#groups.entry(group)!.subjects) {
         const { rules, isolates } = state.compiled;
         if (rules[direction].length > 0 || isolates[direction]) states.push(state);
       }
@@ -300,7 +274,7 @@ class Engine implements LivePlan {
     addressGroups: readonly number[],
     ports: readonly ContainerPort[],
   ): PeerClass {
-    const all = [...groups, ...addressGroups.map((id) => this.#entriesById.get(id)!.group)].sort((a, b) => a.id - b.id);
+    const all = [...groups, ...addressGroups.map((id) => this.#groups.group(id))].sort((a, b) => a.id - b.id);
     const key = `${direction} ${all.map(({ id }) => id).join()} ${portsKey(ports)}`;
     return this.#peerClasses.get(key, () => new InternedPeerClass(++this.#lastId, direction, all, ports));
   }
@@ -308,7 +282,7 @@ class Engine implements LivePlan {
   /** Ids of the address groups that a pod is in over one family; equal lists of one split are one array. */
   #addressGroups(pod: Pod, family: Family, direction: Direction): readonly number[] {
     const address = this.#podStates.get(namespacedName(pod))!.addresses[family];
-    if (address !== undefined) return this.#split(direction).addresses.find(address).groups;
+    if (address !== undefined) return this.#split(direction).addresses.find(address);
     return pod.ips.length > 0 ? none : this.#unknownAddress(family, direction).covered;
   }
 
@@ -319,13 +293,22 @@ class Engine implements LivePlan {
   }
 
   #split(direction: Direction): Split {
+    const pending = this.#pendingSplits[direction];
     let split = this.#splits[direction];
-    if (split === null) {
+    if (split === null || pending.size > rebuildAbove) {
       const groups: AddressGroup[] = [];
       for (const group of this.groups(direction)) if (group.kind === "addresses") groups.push(group);
-      split = { addresses: new AddressSplit(groups), unknown: {}, nets: null };
-      this.#splits[direction] = split;
+      split = freshSplit(AddressSplit.of(groups));
+    } else if (pending.size > 0) {
+      let { addresses } = split;
+      for (const { group, used } of pending) {
+        if (used[direction] > 0 && !addresses.has(group)) addresses = addresses.with(group);
+        else if (used[direction] === 0 && addresses.has(group)) addresses = addresses.without(group);
+      }
+      if (addresses !== split.addresses) split = freshSplit(addresses);
     }
+    pending.clear();
+    this.#splits[direction] = split;
     return split;
   }
 
@@ -422,27 +405,24 @@ class Engine implements LivePlan {
   }
 
   #makePolicy(policy: Policy): PolicyState {
-    const made: Entry[] = [];
-    const { compiled, subject } = compilePolicy(policy, this.#interner(made));
-    const entryOf = (group: PeerGroup): Entry => this.#entriesById.get(group.id)!;
+    const { compiled, subject } = compilePolicy(policy, this.#groups);
     const peers = (direction: Direction): readonly Entry[] => {
       const groups = compiled.rules[direction].flatMap((rule) => (rule.peers === "everything" ? [] : rule.peers));
-      return [...new Set(groups)].map(entryOf);
+      return Array.from(new Set(groups), (group) => this.#groups.entry(group)!);
     };
-    const state: PolicyState = {
+    const names = compiled.rules.egress.flatMap(({ ports }) => ports.named.map(({ name }) => name));
+    return {
       id: ++this.#lastId,
       compiled,
-      subject: subject === null ? null : (entryOf(subject) as PodEntry),
+      subject: subject === null ? null : this.#groups.entry(subject)!,
       peers: { ingress: peers("ingress"), egress: peers("egress") },
-      destinationNames: [...new Set(compiled.rules.egress.flatMap(({ ports }) => ports.named.map(({ name }) => name)))],
+      destinationNames: [...new Set(names)],
       active: false,
     };
-    for (const entry of mentioned(state)) entry.refs++;
-    for (const entry of made) if (entry.refs === 0) this.#dropEntry(entry); // of rules that turned out not to be understood
-    return state;
   }
 
   #enforce(state: PolicyState): void {
+    this.#groups.add(state);
     if (state.subject === null) return;
     state.subject.subjects.add(state);
     this.#subjectChanged(state.subject);
@@ -456,7 +436,7 @@ class Engine implements LivePlan {
       this.#subjectChanged(state.subject);
       if (state.active) this.#setActive(state, false);
     }
-    for (const entry of mentioned(state)) if (--entry.refs === 0) this.#dropEntry(entry);
+    this.#groups.remove(state);
   }
 
   #subjectChanged({ members }: PodEntry): void {
@@ -493,16 +473,15 @@ class Engine implements LivePlan {
       for (const shape of entry.members.shapes) this.#peerChanged(shape, direction);
       return;
     }
-    const { group } = entry;
-    if (group.kind === "addresses") this.#splits[direction] = null;
-    const delta = this.#delta;
-    if (delta === null) return;
-    if (group.kind === "nodes") {
-      delta.nodes = true;
+    if (isNodeEntry(entry)) {
+      if (this.#delta !== null) this.#delta.nodes = true;
       return;
     }
+    if (this.#splits[direction] !== null) this.#pendingSplits[direction].add(entry);
+    const delta = this.#delta;
+    if (delta === null) return;
     delta.nets[direction] = true;
-    for (const owner of this.#owners.within(group.set)) {
+    for (const owner of this.#owners.within(entry.group.set)) {
       if ("node" in owner) delta.nodes = true;
       else delta.pods.add(owner.pod);
     }
@@ -517,7 +496,7 @@ class Engine implements LivePlan {
 
   /** A shape joined or left a group. */
   #moved(shape: Shape, members: Members): void {
-    const entry = this.#entriesById.get(members.group.id) as PodEntry | undefined;
+    const entry = this.#groups.entry(members.group);
     if (entry === undefined) return; // the group is being made: nobody uses it yet
     const inhabited = members.shapes.size > 0;
     for (const state of entry.subjects) if (state.active !== inhabited) this.#setActive(state, inhabited);
@@ -534,60 +513,14 @@ class Engine implements LivePlan {
   #touch(shape: Shape): void {
     if (this.#delta !== null) for (const key of shape.pods) this.#delta.pods.add(key);
   }
-
-  #interner(made: Entry[]): GroupInterner {
-    const intern = <E extends Entry>(key: string, make: (base: EntryBase & { id: number }) => E): E => {
-      const held = this.#entries.get(key);
-      if (held !== undefined) return held as E; // the kind is part of the key
-      const entry = make({ id: ++this.#lastId, refs: 0, used: { ingress: 0, egress: 0 } });
-      this.#entries.set(key, entry);
-      this.#entriesById.set(entry.group.id, entry);
-      made.push(entry);
-      return entry;
-    };
-    return {
-      pods: (namespaces: string | LabelSelector, pods: LabelSelector) => {
-        const content = podGroupContent(namespaces, pods);
-        if (content === null) return null;
-        const { key } = content;
-        return intern(key, ({ id, ...base }): PodEntry => {
-          const group: PodGroup = { kind: "pods", id, key, namespaces, pods };
-          const members = this.#shapes.addGroup(group, content.namespaces, content.pods);
-          return { ...base, group, members, subjects: new Set() };
-        }).group;
-      },
-      nodes: (nodes: LabelSelector) => {
-        const matcher = compileSelector(nodes);
-        if (matcher === null) return null;
-        const key = `nodes {${matcher.key}}`;
-        return intern(
-          key,
-          ({ id, ...base }): NodeEntry => ({ ...base, group: { kind: "nodes", id, key, nodes }, matcher }),
-        ).group;
-      },
-      addresses: (set: AddressSet) => {
-        const key = `addresses ${set.key}`;
-        return intern(key, ({ id, ...base }): AddressEntry => ({ ...base, group: { kind: "addresses", id, key, set } }))
-          .group;
-      },
-    };
-  }
-
-  #dropEntry(entry: Entry): void {
-    this.#entries.delete(entry.group.key);
-    this.#entriesById.delete(entry.group.id);
-    if (isPodEntry(entry)) this.#shapes.removeGroup(entry.members);
-  }
 }
 
 const none: readonly number[] = [];
 
-const isPodEntry = (entry: Entry): entry is PodEntry => entry.group.kind === "pods";
+/** Changes of a split up to which it is changed group by group: each costs about a hundredth of making it anew. */
+const rebuildAbove = 30;
 
-/** Every group that a policy mentions, each once. */
-function mentioned({ subject, peers }: PolicyState): ReadonlySet<Entry> {
-  return new Set([...(subject === null ? [] : [subject]), ...peers.ingress, ...peers.egress]);
-}
+const freshSplit = (addresses: AddressSplit): Split => ({ addresses, unknown: {}, nets: null });
 
 function podAddresses(pod: Pod): Partial<Record<Family, Address>> {
   const addresses: Partial<Record<Family, Address>> = {};
