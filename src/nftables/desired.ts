@@ -2,7 +2,7 @@
 import { type Family, families, formatAddress, parseAddress } from "../net/address.ts";
 import type { PeerClass, Plan, PlanDelta, PolicyClass } from "../policy/compile/plan.ts";
 import { type Direction, directions, type PortDecision } from "../policy/model/verdict.ts";
-import { isFinished, type Node, type Pod } from "../policy/model/world.ts";
+import { isFinished } from "../policy/model/world.ts";
 import type { Drops } from "./drops.ts";
 import { type Hash, hash } from "./names.ts";
 import { mergeNets } from "./nets.ts";
@@ -11,7 +11,7 @@ import type { Touched } from "./sequence.ts";
 import { type DirectionState, emptyState, type KernelState, type NetPiece, nobody, unruled } from "./state.ts";
 
 /** Who has an address. */
-type Owner = { readonly kind: "pod"; readonly pod: Pod } | { readonly kind: "node"; readonly node: Node };
+type Owner = NonNullable<ReturnType<Plan["endAt"]>>;
 
 /** Counts users of something by content. */
 class Uses<T> {
@@ -242,10 +242,9 @@ export class Desired {
   readonly goal: KernelState = emptyState();
   readonly #node: string;
   readonly #directions: Readonly<Record<Direction, DirectionGoal>>;
-  /** Pods by address, and the addresses that each pod was last seen with. */
-  readonly #podsAt = new Map<string, Set<string>>();
+  /** The addresses that each pod was last seen with. */
   readonly #addressesOf = new Map<string, readonly string[]>();
-  #nodesAt: ReadonlyMap<string, Node> = new Map();
+  #nodeAddresses: readonly string[] = [];
 
   constructor(node: string, drops: Drops) {
     this.#node = node;
@@ -265,7 +264,7 @@ export class Desired {
     const addresses = new Set<string>();
     for (const key of delta.pods) for (const address of this.#movePod(plan, key)) addresses.add(address);
     if (delta.nodes) for (const address of this.#moveNodes(plan)) addresses.add(address);
-    const owners = new Map(Array.from(addresses, (address) => [address, this.#ownerOf(plan, address)]));
+    const owners = new Map(Array.from(addresses, (address) => [address, plan.endAt(address)]));
 
     const touched = directions.map((direction): [Direction, Touched] => {
       const own = this.#directions[direction];
@@ -276,10 +275,10 @@ export class Desired {
       }
       const everything = own.subjectsDone();
       const peers = everything
-        ? [...new Set([...addresses, ...this.#podsAt.keys(), ...this.#nodesAt.keys()])]
+        ? new Set([...addresses, ...[...this.#addressesOf.values()].flat(), ...this.#nodeAddresses])
         : addresses;
       for (const address of peers) {
-        const owner = owners.has(address) ? owners.get(address)! : this.#ownerOf(plan, address);
+        const owner = owners.has(address) ? owners.get(address)! : plan.endAt(address);
         own.setPeer(address, owner === null ? null : peerClassOf(plan, owner, address, direction));
       }
       if (everything || delta.nets[direction]) own.setNets(plan);
@@ -293,36 +292,15 @@ export class Desired {
     const pod = plan.pods.get(key);
     const before = this.#addressesOf.get(key) ?? [];
     const now = pod === undefined || pod.hostNetwork || isFinished(pod) ? [] : pod.ips.flatMap(canonical);
-    for (const address of before) {
-      const pods = this.#podsAt.get(address)!;
-      pods.delete(key);
-      if (pods.size === 0) this.#podsAt.delete(address);
-    }
-    for (const address of now) {
-      const pods = this.#podsAt.get(address);
-      if (pods === undefined) this.#podsAt.set(address, new Set([key]));
-      else pods.add(key);
-    }
     if (now.length === 0) this.#addressesOf.delete(key);
     else this.#addressesOf.set(key, now);
     return [...before, ...now];
   }
 
   #moveNodes(plan: Plan): readonly string[] {
-    const before = this.#nodesAt;
-    this.#nodesAt = new Map(
-      [...plan.nodes.values()].flatMap((node) => node.ips.flatMap(canonical).map((ip) => [ip, node] as const)),
-    );
-    return [...before.keys(), ...this.#nodesAt.keys()];
-  }
-
-  /** Of pods that claim one address a running one has it (spec A17.4), then the first by name. */
-  #ownerOf(plan: Plan, address: string): Owner | null {
-    const pods = [...(this.#podsAt.get(address) ?? [])].sort().map((key) => plan.pods.get(key)!);
-    const pod = pods.find((p) => p.phase === "Running") ?? pods[0];
-    if (pod !== undefined) return { kind: "pod", pod };
-    const node = this.#nodesAt.get(address);
-    return node === undefined ? null : { kind: "node", node };
+    const before = this.#nodeAddresses;
+    this.#nodeAddresses = [...plan.nodes.values()].flatMap((node) => node.ips.flatMap(canonical));
+    return [...before, ...this.#nodeAddresses];
   }
 }
 

@@ -9,7 +9,16 @@ import { denyChain } from "./names.ts";
 import { type KernelNumbers, kernelNumbers } from "./numbers.ts";
 import { releaseNumbers, render } from "./render.ts";
 import { NftablesError, type Runner } from "./runner.ts";
-import { garbage, type Purpose, sequence, type Touched, type Transaction, touchAll } from "./sequence.ts";
+import {
+  garbage,
+  garbageKey,
+  mergeTouched,
+  type Purpose,
+  sequence,
+  type Touched,
+  type Transaction,
+  touchAll,
+} from "./sequence.ts";
 import { defaultTableOptions, epochMark, layout, markMask, skeleton, type TableOptions } from "./skeleton.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 
@@ -33,7 +42,7 @@ export interface DropCounter {
   readonly bytes: bigint;
 }
 
-/** Unused objects are removed this long after the last change, or with the next one. */
+/** Unused objects are removed after one to two times this long, in ms. */
 const collectAfter = 1000;
 
 export class Enforcer {
@@ -48,7 +57,11 @@ export class Enforcer {
   #uncertain = false;
   #sequences = 0;
   #queue: Promise<unknown> = Promise.resolve();
+  /** Where the goal moved since it was last reached. */
+  readonly #pending: Readonly<Record<Direction, Touched>>[] = [];
   #collector: NodeJS.Timeout | undefined;
+  /** What was garbage at the last look. */
+  #suspects: ReadonlySet<string> = new Set();
 
   private constructor(options: EnforcerOptions) {
     const { node, runner, warn = () => undefined, ...table } = options;
@@ -78,12 +91,13 @@ export class Enforcer {
    * @param delta what `plan.apply` returned
    */
   apply(plan: Plan, delta: PlanDelta): Promise<readonly TransactionStats[]> {
-    const touched = this.#desired.update(plan, delta);
+    this.#pending.push(this.#desired.update(plan, delta));
     return this.#enqueue(async () => {
-      const collected = await this.#collect();
-      if (!this.#uncertain) return [...collected, ...(await this.#reach(touched))];
+      // The goal has what later calls brought as well: all of it is reached now, and they find nothing left to do.
+      const touched = mergeTouched(this.#pending.splice(0));
+      if (!this.#uncertain) return this.#reach(touched);
       await this.#read();
-      return [...collected, ...(await this.#reach(this.#everything()))];
+      return this.#reach(this.#everything());
     });
   }
 
@@ -208,21 +222,19 @@ export class Enforcer {
     return { purpose: transaction.purpose, operations: ops.length, milliseconds };
   }
 
-  async #collect(): Promise<TransactionStats[]> {
-    clearTimeout(this.#collector);
-    this.#collector = undefined;
-    return [];
-  }
-
+  /** Removes what has been garbage since the last look: no packet that set out before is still on its way. */
   #collectLater(): void {
-    clearTimeout(this.#collector);
-    this.#collector = setTimeout(() => {
+    this.#collector ??= setTimeout(() => {
+      this.#collector = undefined;
       void this.#enqueue(async () => {
+        if (this.#pending.length > 0 || this.#uncertain) return this.#collectLater(); // the goal is ahead of the kernel
         const ops = garbage(this.#state, this.#desired.goal);
-        if (ops.length > 0) await this.#commit({ purpose: "collect", ops });
+        const due = ops.filter((op) => this.#suspects.has(garbageKey(op)));
+        this.#suspects = new Set(ops.map(garbageKey));
+        if (due.length > 0) await this.#commit({ purpose: "collect", ops: due });
+        if (ops.length > due.length) this.#collectLater();
       }).catch((error: unknown) => this.#warn(error instanceof Error ? error.message : String(error)));
-    }, collectAfter);
-    this.#collector.unref();
+    }, collectAfter).unref();
   }
 }
 

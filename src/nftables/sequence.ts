@@ -62,6 +62,25 @@ export function touchAll(before: DirectionState, after: DirectionState): Touched
   };
 }
 
+/** Everything that any of several touches. */
+export function mergeTouched(
+  all: readonly Readonly<Record<Direction, Touched>>[],
+): Readonly<Record<Direction, Touched>> {
+  const merge = (direction: Direction): Touched => {
+    const own = all.map((touched) => touched[direction]);
+    const union = (field: "exact" | "dispatch" | "subjects" | "peers"): Set<string> =>
+      new Set(own.flatMap((touched) => [...touched[field]]));
+    return {
+      exact: union("exact"),
+      dispatch: union("dispatch"),
+      nets: own.some((touched) => touched.nets),
+      subjects: union("subjects"),
+      peers: union("peers"),
+    };
+  };
+  return { egress: merge("egress"), ingress: merge("ingress") };
+}
+
 interface Move {
   readonly address: string;
   readonly from: Hash;
@@ -481,4 +500,22 @@ export function garbage(state: KernelState, goal: KernelState): Op[] {
   }
   for (const id of state.denies) if (!denies.has(id)) out.push({ kind: "deny", id, present: false });
   return out;
+}
+
+/** Names what an operation of `garbage` removes. */
+export function garbageKey(op: Op): string {
+  switch (op.kind) {
+    case "deny":
+      return `deny ${op.id}`;
+    case "table":
+      return `table ${op.direction} ${op.table.key}`;
+    case "peer":
+      return `peer ${op.direction} ${op.peer}`;
+    case "subject":
+      return `subject ${op.direction} ${op.subject}`;
+    case "pair":
+      return `pair ${op.direction} ${op.subject} ${op.peer}`;
+    default:
+      throw new Error(`${op.kind} is no garbage`);
+  }
 }
