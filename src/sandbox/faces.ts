@@ -9,8 +9,8 @@ import {
   parseCidr,
 } from "../net/address.ts";
 import { addressClasses, externalAddresses } from "../policy/analyze/endpoint.ts";
-import type { PeerClass, Plan } from "../policy/compile/plan.ts";
-import type { Direction, End } from "../policy/model/verdict.ts";
+import type { Plan } from "../policy/compile/plan.ts";
+import type { End } from "../policy/model/verdict.ts";
 import { isFinished, namespacedName, type World } from "../policy/model/world.ts";
 
 /** One address of a pod, of a node, or of the outside. */
@@ -22,8 +22,6 @@ export interface Face {
   readonly ref: string;
   /** What the matrix shows it under: the workload, the node, the class of outside addresses. */
   readonly group: string;
-  /** How it looks to rules of the other end. */
-  readonly peers: Readonly<Record<Direction, PeerClass>>;
 }
 
 const familyOf = (address: string): Family | null => parseAddress(address)?.family ?? null;
@@ -36,41 +34,43 @@ const undialable = AddressSet.ofCidrs(
   ["0.0.0.0/8", "::/96", "::ffff:0:0/96", "fe80::/10"].map((text) => parseCidr(text)!.cidr),
 );
 
+/** An end at one of its addresses. */
+export function faceOf(end: End, address: string): Face {
+  const family = familyOf(address);
+  if (family === null) throw new RangeError(`not an IP address: ${address}`);
+  const common = { family, address };
+  switch (end.kind) {
+    case "pod": {
+      const { namespace, workload } = end.pod;
+      const kind = workload.kind === "Pod" ? "" : `${workload.kind.toLowerCase()}/`;
+      return { ...common, end, ref: namespacedName(end.pod), group: `${namespace}/${kind}${workload.name}` };
+    }
+    case "node": {
+      // Asked address by address: policies may tell the addresses of one node apart.
+      const node = { ...end.node, ips: [address] };
+      const ref = `node/${node.name}`;
+      return { ...common, end: { kind: "node", node }, ref, group: ref };
+    }
+    case "address":
+      return { ...common, end, ref: address, group: "external" };
+  }
+}
+
 /** Every pod, every address of every node, and of every class of outside addresses that policies tell apart the first and last. */
 export function facesOf(plan: Plan, world: World, wanted: readonly Family[] = families): Face[] {
   const out: Face[] = [];
-  for (const pod of world.pods) {
-    if (pod.hostNetwork || isFinished(pod)) continue;
-    for (const address of pod.ips) {
+  const add = (end: End, addresses: readonly string[]): void => {
+    for (const address of addresses) {
       const family = familyOf(address);
-      if (family === null || !wanted.includes(family)) continue;
-      const peers = { egress: plan.podPeer(pod, family, "egress"), ingress: plan.podPeer(pod, family, "ingress") };
-      const { kind, name } = pod.workload;
-      const group = `${pod.namespace}/${kind === "Pod" ? "" : `${kind.toLowerCase()}/`}${name}`;
-      out.push({ end: { kind: "pod", pod }, family, address, ref: namespacedName(pod), group, peers });
+      if (family !== null && wanted.includes(family)) out.push(faceOf(end, address));
     }
-  }
-  for (const node of world.nodes) {
-    for (const address of node.ips) {
-      const family = familyOf(address);
-      if (family === null || !wanted.includes(family)) continue;
-      const peers = {
-        egress: plan.nodePeer(node, address, "egress"),
-        ingress: plan.nodePeer(node, address, "ingress"),
-      };
-      const ref = `node/${node.name}`;
-      // Asked address by address: policies may tell the addresses of one node apart.
-      out.push({ end: { kind: "node", node: { ...node, ips: [address] } }, family, address, ref, group: ref, peers });
-    }
-  }
+  };
+  for (const pod of world.pods) if (!pod.hostNetwork && !isFinished(pod)) add({ kind: "pod", pod }, pod.ips);
+  for (const node of world.nodes) add({ kind: "node", node }, node.ips);
   const outside = externalAddresses(plan).minus(undialable);
-  for (const { set, peers } of addressClasses(plan)) {
+  for (const { set } of addressClasses(plan)) {
     const part = set.intersect(outside);
-    const group = part.cidrs()[0];
-    if (group === undefined) continue;
-    for (const family of wanted)
-      for (const address of ends(part, family))
-        out.push({ end: { kind: "address", address }, family, address, ref: address, group: "external", peers });
+    for (const family of wanted) for (const address of ends(part, family)) add({ kind: "address", address }, [address]);
   }
   return out;
 }

@@ -4,9 +4,9 @@ import { type PortProtocol, portProtocols } from "../net/ports.ts";
 import type { Plan } from "../policy/compile/plan.ts";
 import type { Flow } from "../policy/model/verdict.ts";
 import type { World } from "../policy/model/world.ts";
-import { type Face, facesOf } from "./faces.ts";
+import { type Face, faceOf, facesOf } from "./faces.ts";
 import { PortClasses } from "./port-classes.ts";
-import { type Backend, type Frontend, frontends } from "./services.ts";
+import { type Frontend, frontends } from "./services.ts";
 
 /** One connection to be tried. */
 export interface Question {
@@ -52,11 +52,10 @@ export function* questions(plan: Plan, world: World, options: QuestionOptions = 
       }
     }
   }
-  yield* serviceQuestions(plan, world, faces, protocols);
+  yield* serviceQuestions(world, faces, protocols);
 }
 
 function* serviceQuestions(
-  plan: Plan,
   world: World,
   faces: readonly Face[],
   protocols: readonly PortProtocol[],
@@ -64,27 +63,15 @@ function* serviceQuestions(
   const byAddress = new Map(faces.map((face) => [face.address, face]));
   for (const frontend of frontends(world)) {
     if (!protocols.includes(frontend.protocol)) continue;
-    for (const [backend, behind] of frontend.backends.entries()) {
-      const to = byAddress.get(behind.address) ?? outsideFace(plan, frontend, behind);
+    for (const [backend, { address, port }] of frontend.backends.entries()) {
+      const to = byAddress.get(address) ?? faceOf({ kind: "address", address }, address);
       for (const from of faces) {
         if (from.family !== frontend.family || from.end.kind === "address") continue;
         const { protocol } = frontend;
-        yield { from, to, protocol, port: behind.port, via: { frontend, backend }, first: true };
+        yield { from, to, protocol, port, via: { frontend, backend }, first: true };
       }
     }
   }
-}
-
-/** A backend that is no pod and no node. */
-function outsideFace(plan: Plan, { family }: Frontend, { address }: Backend): Face {
-  return {
-    end: { kind: "address", address },
-    family,
-    address,
-    ref: address,
-    group: "external",
-    peers: { egress: plan.addressPeer(address, "egress"), ingress: plan.addressPeer(address, "ingress") },
-  };
 }
 
 const samePod = (from: Face, to: Face): boolean => from.end.kind === "pod" && from.address === to.address;

@@ -1,0 +1,135 @@
+/** What the kernel suites share: the right to run, a programmed sandbox, and the judgement of every answer. */
+import { describe, expect } from "vitest";
+import { SystemError } from "../../src/netns/libc.ts";
+import { Namespace } from "../../src/netns/namespace.ts";
+import { compile } from "../../src/policy/compile/live-plan.ts";
+import type { Change } from "../../src/policy/compile/plan.ts";
+import { type LivePlan, policyKey } from "../../src/policy/compile/plan.ts";
+import { policyRef } from "../../src/policy/model/policy.ts";
+import type { Flow } from "../../src/policy/model/verdict.ts";
+import { namespacedName, type Pod, type World } from "../../src/policy/model/world.ts";
+import { type Face, faceOf } from "../../src/sandbox/faces.ts";
+import { Judge, type Judgement } from "../../src/sandbox/judge.ts";
+import type { Question } from "../../src/sandbox/questions.ts";
+import { Sandbox } from "../../src/sandbox/sandbox.ts";
+import { cellEntry, strayEntry } from "../../src/sandbox/verification.ts";
+
+/** `describe` for suites that need the kernel. They fail where it cannot be used: a suite that did not run proves nothing. */
+export const describeKernel = process.env["BULKHEAD_SKIP_KERNEL"] === "1" ? describe.skip : describe;
+
+/** @throws Error that says what to do */
+export function requireKernel(): void {
+  try {
+    Namespace.create().close();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new Error(
+      `this suite makes network namespaces and may not (${error.code}): run it as root or under 'unshare -Urn', or set BULKHEAD_SKIP_KERNEL=1 to leave it out`,
+    );
+  }
+}
+
+/** A sandbox under a plan that follows changes. */
+export class Bench {
+  world: World;
+  readonly plan: LivePlan;
+  readonly sandbox: Sandbox;
+
+  /** `world` must be complete, see `allot`. */
+  static async up(world: World): Promise<Bench> {
+    requireKernel();
+    const plan = compile(world);
+    const sandbox = await Sandbox.up(world);
+    const bench = new Bench(world, plan, sandbox);
+    await sandbox.program(plan);
+    return bench;
+  }
+
+  private constructor(world: World, plan: LivePlan, sandbox: Sandbox) {
+    this.world = world;
+    this.plan = plan;
+    this.sandbox = sandbox;
+  }
+
+  /** Goes over to another complete world with the same nodes and Services, by the difference. */
+  async follow(world: World): Promise<void> {
+    const { changes, gone, come } = differenceOf(this.world, world);
+    this.sandbox.addPods(come);
+    await this.sandbox.apply(this.plan, this.plan.apply(changes));
+    this.sandbox.removePods(gone);
+    this.world = world;
+  }
+
+  async ask(questions: readonly Question[]): Promise<Judgement[]> {
+    const observations = await this.sandbox.probe(questions);
+    const judge = new Judge(this.plan, this.world, this.sandbox);
+    return observations.map((observation, i) => judge.judge(questions[i]!, observation));
+  }
+
+  down(): Promise<void> {
+    return this.sandbox.down();
+  }
+}
+
+/** All agree, and nothing was dropped that no one sent. */
+export function expectAgreement(bench: Bench, judgements: readonly Judgement[]): void {
+  const wrong = judgements.filter(({ mismatches }) => mismatches.length > 0);
+  expect(wrong.slice(0, 5).map((one) => ({ ...cellEntry(one), mismatches: one.mismatches }))).toEqual([]);
+  expect(bench.sandbox.takeStrays().map(strayEntry)).toEqual([]);
+}
+
+/** The question that a flow is; addresses are the ends' own of the flow's family. */
+export function questionOf({ from, to, family, protocol, port }: Flow): Question | null {
+  if (protocol === "other") return null;
+  const face = (end: Flow["from"]): Face | undefined =>
+    (end.kind === "address" ? [end.address] : end.kind === "pod" ? end.pod.ips : end.node.ips)
+      .map((address) => faceOf(end, address))
+      .find((one) => one.family === family);
+  const [source, destination] = [face(from), face(to)];
+  if (source === undefined || destination === undefined) return null;
+  return { from: source, to: destination, protocol, port, via: null, first: true };
+}
+
+interface Difference {
+  readonly changes: readonly Change[];
+  readonly come: readonly Pod[];
+  readonly gone: readonly Pod[];
+}
+
+/** What turns one world into the other. A pod that moved, or has other addresses, goes and comes. */
+function differenceOf(before: World, after: World): Difference {
+  const place = (pod: Pod): string => `${pod.node} ${pod.hostNetwork} ${pod.phase} ${pod.ips.join(" ")}`;
+  const pods = new Map(before.pods.map((pod) => [namespacedName(pod), pod]));
+  const moved = after.pods.filter((pod) => {
+    const old = pods.get(namespacedName(pod));
+    return old === undefined || place(old) !== place(pod);
+  });
+  const stays = new Set(after.pods.filter((pod) => !moved.includes(pod)).map(namespacedName));
+  return {
+    changes: [
+      ...changesOf("pod", before.pods, after.pods, namespacedName),
+      ...changesOf("namespace", before.namespaces, after.namespaces, ({ name }) => name),
+      ...changesOf("policy", before.policies, after.policies, (policy) => policyKey(policyRef(policy))),
+    ],
+    come: moved,
+    gone: before.pods.filter((pod) => !stays.has(namespacedName(pod))),
+  };
+}
+
+type Kind = Extract<Change, { op: "put" }>["kind"];
+
+function changesOf<T extends object>(
+  kind: Kind,
+  before: readonly T[],
+  after: readonly T[],
+  keyOf: (object: T) => string,
+): Change[] {
+  const old = new Map(before.map((object) => [keyOf(object), JSON.stringify(object)]));
+  const kept = new Set(after.map(keyOf));
+  return [
+    ...[...old.keys()].filter((key) => !kept.has(key)).map((key): Change => ({ op: "remove", kind, key })),
+    ...after
+      .filter((object) => old.get(keyOf(object)) !== JSON.stringify(object))
+      .map((object) => ({ op: "put", kind, object }) as Change),
+  ];
+}
