@@ -3,7 +3,7 @@
  * values in a row, and runs only when one of these is asked for.
  */
 import type { Path, PathStep } from "../policy/model/source.ts";
-import { type Document, type Located, maxDepth, SyntaxProblem, tooDeep } from "./document.ts";
+import { type Document, maxDepth, SyntaxProblem, tooDeep } from "./document.ts";
 
 /**
  * Parses the text of one or more JSON values, the first at offset `base` of its file.
@@ -16,22 +16,38 @@ export function parseJson(text: string, base: number): Document[] {
   } catch {
     return new JsonReader(text, base).stream();
   }
-  let read: Document | undefined;
-  const positioned = (): Document => (read ??= new JsonReader(text, base).stream()[0]!);
+  let again: Document | undefined;
+  const positioned = (): Document => (again ??= new JsonReader(text, base).stream()[0]!);
   return [
     {
       value,
       get duplicates() {
         return positioned().duplicates;
       },
-      located: () => positioned().located(),
+      offsetOf: (path) => positioned().offsetOf(path),
     },
   ];
+}
+
+/** Where a value and its parts are. */
+interface Located {
+  readonly offset: number;
+  readonly entries: ReadonlyMap<PathStep, Located> | null;
 }
 
 interface Parsed {
   readonly value: unknown;
   readonly located: Located;
+}
+
+function offsetOf(root: Located, path: Path): number {
+  let at = root;
+  for (const step of path) {
+    const next = at.entries?.get(step);
+    if (next === undefined) break;
+    at = next;
+  }
+  return at.offset;
 }
 
 const space = /[ \t\r\n]*/y;
@@ -56,7 +72,7 @@ class JsonReader {
     while (this.#at < this.#text.length) {
       this.#duplicates = [];
       const { value, located } = this.#value(0);
-      documents.push({ value, duplicates: this.#duplicates, located: () => located });
+      documents.push({ value, duplicates: this.#duplicates, offsetOf: (path) => offsetOf(located, path) });
       this.#match(space);
     }
     return documents;

@@ -1,6 +1,6 @@
 /** The objects of a document: Lists taken apart, each object with its kind and its place. */
 import type { Path, Position, Source } from "../policy/model/source.ts";
-import { type Document, offsetOf } from "./document.ts";
+import type { Document } from "./document.ts";
 import { typeName } from "./fields.ts";
 import { aboutField, type Problem } from "./problem.ts";
 import type { TextFile } from "./text.ts";
@@ -30,7 +30,7 @@ class ObjectSource implements Source {
   }
 
   position(path: Path): Position {
-    return this.#text.position(offsetOf(this.#document.located(), [...this.#prefix, ...path]));
+    return this.#text.position(this.#document.offsetOf([...this.#prefix, ...path]));
   }
 }
 

@@ -20,9 +20,11 @@ export interface ListNode extends NodeBase {
   readonly items: readonly YamlNode[];
 }
 
+export type Pair = readonly [key: YamlNode, value: YamlNode];
+
 export interface MappingNode extends NodeBase {
   readonly is: "mapping";
-  readonly pairs: readonly (readonly [key: YamlNode, value: YamlNode])[];
+  readonly pairs: readonly Pair[];
 }
 
 export interface AliasNode {
@@ -35,6 +37,12 @@ export interface AliasNode {
 
 export type YamlNode = ScalarNode | ListNode | MappingNode | AliasNode;
 
+/** Tokens before which something is left out. */
+const documentEnds: ReadonlySet<TokenType> = new Set<TokenType>(["document-start", "document-end", "directive"]);
+const blockEntryEnds: ReadonlySet<TokenType> = new Set<TokenType>(["entry", "block-end"]);
+const indentlessEntryEnds: ReadonlySet<TokenType> = new Set<TokenType>(["entry", "key", "value", "block-end"]);
+const blockPartEnds: ReadonlySet<TokenType> = new Set<TokenType>(["key", "value", "block-end"]);
+
 export const coreTag = "tag:yaml.org,2002:";
 
 /**
@@ -45,6 +53,16 @@ export const coreTag = "tag:yaml.org,2002:";
  */
 export function parseTree(text: string, base: number): YamlNode | null {
   return new Parser(text, base).document();
+}
+
+interface NodeContext {
+  /** Block collections may stand here. */
+  readonly isBlock: boolean;
+  /** So may a list that is not indented. */
+  readonly isIndentless: boolean;
+  /** There is an anchor or a tag, so the rest may be left out. */
+  readonly hasProperties: boolean;
+  readonly anchor: string | null;
 }
 
 class Parser {
@@ -61,24 +79,25 @@ class Parser {
     this.#base = base;
   }
 
-  #sees(...types: readonly TokenType[]): boolean {
-    return types.includes(this.#scanner.peek().type);
+  /** Type of the next token. */
+  #next(): TokenType {
+    return this.#scanner.peek().type;
   }
 
   /** Takes the next token if it is of this type. */
   #skip(type: TokenType): boolean {
-    if (!this.#sees(type)) return false;
+    if (this.#next() !== type) return false;
     this.#scanner.take();
     return true;
   }
 
   document(): YamlNode | null {
-    const hasDirectives = this.#sees("directive");
-    while (this.#sees("directive")) this.#directive(this.#scanner.take());
+    const hasDirectives = this.#next() === "directive";
+    while (this.#next() === "directive") this.#directive(this.#scanner.take());
     const isExplicit = this.#skip("document-start");
     if (hasDirectives && !isExplicit) throw this.#unexpected("did not find expected <document start>");
-    if (this.#sees("end")) return null;
-    const isEmpty = isExplicit && this.#sees("document-start", "document-end", "directive");
+    if (this.#next() === "end") return null;
+    const isEmpty = isExplicit && documentEnds.has(this.#next());
     const root = isEmpty ? null : this.#node({ isBlock: true, isIndentless: false });
     while (this.#skip("document-end"));
     const rest = this.#scanner.peek();
@@ -122,57 +141,56 @@ class Parser {
     }
     const hasProperties = anchor !== null || tag !== null;
     if (++this.#depth > maxDepth) throw this.#cursor.tooDeep(first.offset);
-    // Known before its parts, so that a collection that contains itself is found out.
-    const open = (node: YamlNode): void => {
-      if (anchor !== null) this.#anchors.set(anchor, node);
-    };
-    const offset = this.#base + first.offset;
-    const node = this.#content({ isBlock, isIndentless, hasProperties }, offset, tag, open);
+    const node = this.#content({ isBlock, isIndentless, hasProperties, anchor }, this.#base + first.offset, tag);
     this.#depth--;
     return node;
   }
 
-  #content(
-    context: { readonly isBlock: boolean; readonly isIndentless: boolean; readonly hasProperties: boolean },
-    offset: number,
-    tag: string | null,
-    open: (node: YamlNode) => void,
-  ): YamlNode {
+  #content(context: NodeContext, offset: number, tag: string | null): YamlNode {
     const { type, text } = this.#scanner.peek();
-    const list = (fill: (items: YamlNode[]) => void): YamlNode => {
-      const items: YamlNode[] = [];
-      const node: ListNode = { is: "list", offset, tag, items };
-      open(node);
-      fill(items);
-      return node;
-    };
-    const mapping = (fill: (pairs: [YamlNode, YamlNode][]) => void): YamlNode => {
-      const pairs: [YamlNode, YamlNode][] = [];
-      const node: MappingNode = { is: "mapping", offset, tag, pairs };
-      open(node);
-      fill(pairs);
-      return node;
-    };
-    const scalar = (isPlain: boolean): YamlNode => {
-      const node: ScalarNode = { is: "scalar", offset, tag, text: isPlain || type === "text" ? text : "", isPlain };
-      open(node);
-      return node;
-    };
-    if (context.isIndentless && type === "entry") return list((items) => this.#indentlessItems(items));
-    if (type === "plain" || type === "text") {
-      this.#scanner.take();
-      return scalar(type === "plain");
+    switch (type) {
+      case "plain":
+      case "text":
+        this.#scanner.take();
+        return this.#named(context, { is: "scalar", offset, tag, text, isPlain: type === "plain" });
+      case "entry":
+        if (context.isIndentless) return this.#list(context, offset, tag, this.#indentlessItems);
+        break;
+      case "flow-list":
+        return this.#list(context, offset, tag, this.#flowItems);
+      case "flow-mapping":
+        return this.#mapping(context, offset, tag, this.#flowPairs);
+      case "block-list":
+        if (context.isBlock) return this.#list(context, offset, tag, this.#blockItems);
+        break;
+      case "block-mapping":
+        if (context.isBlock) return this.#mapping(context, offset, tag, this.#blockPairs);
+        break;
+      default:
+        break;
     }
-    if (type === "flow-list") return list((items) => this.#flowItems(items));
-    if (type === "flow-mapping") return mapping((pairs) => this.#flowPairs(pairs));
-    if (context.isBlock && type === "block-list") return list((items) => this.#blockItems(items));
-    if (context.isBlock && type === "block-mapping") return mapping((pairs) => this.#blockPairs(pairs));
-    if (context.hasProperties) {
-      const node: ScalarNode = { is: "scalar", offset, tag, text: "", isPlain: true };
-      open(node);
-      return node;
-    }
-    throw this.#unexpected("did not find expected node content");
+    if (!context.hasProperties) throw this.#unexpected("did not find expected node content");
+    return this.#named(context, { is: "scalar", offset, tag, text: "", isPlain: true });
+  }
+
+  /** A collection has its name before it has its parts, so that one that contains itself is found out. */
+  #named<T extends YamlNode>({ anchor }: NodeContext, node: T): T {
+    if (anchor !== null) this.#anchors.set(anchor, node);
+    return node;
+  }
+
+  #list(context: NodeContext, offset: number, tag: string | null, fill: (items: YamlNode[]) => void): ListNode {
+    const items: YamlNode[] = [];
+    const node = this.#named<ListNode>(context, { is: "list", offset, tag, items });
+    fill.call(this, items);
+    return node;
+  }
+
+  #mapping(context: NodeContext, offset: number, tag: string | null, fill: (pairs: Pair[]) => void): MappingNode {
+    const pairs: Pair[] = [];
+    const node = this.#named<MappingNode>(context, { is: "mapping", offset, tag, pairs });
+    fill.call(this, pairs);
+    return node;
   }
 
   #alias({ text, offset }: Token): YamlNode {
@@ -197,9 +215,9 @@ class Parser {
 
   #blockItems(items: YamlNode[]): void {
     this.#scanner.take();
-    while (this.#sees("entry")) {
+    while (this.#next() === "entry") {
       const { offset } = this.#scanner.take();
-      const isEmpty = this.#sees("entry", "block-end");
+      const isEmpty = blockEntryEnds.has(this.#next());
       items.push(isEmpty ? this.#empty(offset + 1) : this.#node({ isBlock: true, isIndentless: false }));
     }
     if (!this.#skip("block-end")) throw this.#unexpected("did not find expected '-' indicator");
@@ -207,16 +225,16 @@ class Parser {
 
   /** A list in a mapping whose entries are not indented. */
   #indentlessItems(items: YamlNode[]): void {
-    while (this.#sees("entry")) {
+    while (this.#next() === "entry") {
       const { offset } = this.#scanner.take();
-      const isEmpty = this.#sees("entry", "key", "value", "block-end");
+      const isEmpty = indentlessEntryEnds.has(this.#next());
       items.push(isEmpty ? this.#empty(offset + 1) : this.#node({ isBlock: true, isIndentless: false }));
     }
   }
 
-  #blockPairs(pairs: [YamlNode, YamlNode][]): void {
+  #blockPairs(pairs: Pair[]): void {
     this.#scanner.take();
-    while (this.#sees("key")) {
+    while (this.#next() === "key") {
       const key = this.#blockPart(this.#scanner.take().offset);
       const colon = this.#scanner.peek().offset;
       const value = this.#skip("value") ? this.#blockPart(colon + 1) : this.#empty(colon);
@@ -226,16 +244,16 @@ class Parser {
   }
 
   #blockPart(offset: number): YamlNode {
-    const isEmpty = this.#sees("key", "value", "block-end");
+    const isEmpty = blockPartEnds.has(this.#next());
     return isEmpty ? this.#empty(offset) : this.#node({ isBlock: true, isIndentless: true });
   }
 
   #flowItems(items: YamlNode[]): void {
     this.#scanner.take();
-    for (let isFirst = true; !this.#sees("flow-list-end"); isFirst = false) {
+    for (let isFirst = true; this.#next() !== "flow-list-end"; isFirst = false) {
       if (!isFirst && !this.#skip("comma")) throw this.#unexpected("did not find expected ',' or ']'");
-      if (this.#sees("flow-list-end")) break;
-      if (!this.#sees("key")) items.push(this.#flowNode());
+      if (this.#next() === "flow-list-end") break;
+      if (this.#next() !== "key") items.push(this.#flowNode());
       else {
         // `[a: b]` is a list of a mapping.
         const { offset } = this.#scanner.take();
@@ -247,11 +265,11 @@ class Parser {
     this.#scanner.take();
   }
 
-  #flowPairs(pairs: [YamlNode, YamlNode][]): void {
+  #flowPairs(pairs: Pair[]): void {
     this.#scanner.take();
-    for (let isFirst = true; !this.#sees("flow-mapping-end"); isFirst = false) {
+    for (let isFirst = true; this.#next() !== "flow-mapping-end"; isFirst = false) {
       if (!isFirst && !this.#skip("comma")) throw this.#unexpected("did not find expected ',' or '}'");
-      if (this.#sees("flow-mapping-end")) break;
+      if (this.#next() === "flow-mapping-end") break;
       const { offset } = this.#scanner.peek();
       if (this.#skip("key")) {
         const key = this.#flowPart(offset, ["value", "comma", "flow-mapping-end"]);
@@ -267,7 +285,7 @@ class Parser {
   }
 
   #flowPart(offset: number, absentBefore: readonly TokenType[]): YamlNode {
-    return this.#sees(...absentBefore) ? this.#empty(offset) : this.#flowNode();
+    return absentBefore.includes(this.#next()) ? this.#empty(offset) : this.#flowNode();
   }
 
   #flowNode(): YamlNode {

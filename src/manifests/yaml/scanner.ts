@@ -57,7 +57,7 @@ const restOfLine = /[^\r\n\u0085\u2028\u2029]*/y;
 
 export class Scanner {
   readonly #cursor: Cursor;
-  #queue: Token[] = [];
+  readonly #queue: Token[] = [];
   #head = 0;
   /** Tokens handed out: the number of the token at the head of the queue. */
   #taken = 0;
@@ -88,7 +88,7 @@ export class Scanner {
     this.#head++;
     this.#taken++;
     if (this.#head === this.#queue.length) {
-      this.#queue = [];
+      this.#queue.length = 0;
       this.#head = 0;
     }
     return token;
@@ -108,7 +108,7 @@ export class Scanner {
     const cursor = this.#cursor;
     if (key.mark.line === cursor.line && key.mark.offset + longestKey >= cursor.at) return true;
     if (key.isRequired) throw cursor.problem("could not find expected ':'", key.mark);
-    key.isPossible = false;
+    this.#drop(key);
     return false;
   }
 
@@ -139,6 +139,10 @@ export class Scanner {
     const key = this.#keys.at(-1) ?? null;
     if (key === null || !key.isPossible) return;
     if (key.isRequired) throw this.#cursor.problem("could not find expected ':'", key.mark);
+    this.#drop(key);
+  }
+
+  #drop(key: PossibleKey): void {
     key.isPossible = false;
     this.#keyOfToken.delete(key.token);
   }
@@ -314,8 +318,7 @@ export class Scanner {
     if (key !== null && this.#isStillPossible(key)) {
       this.#insert(key.token, "key", key.mark.offset);
       this.#openBlock("block-mapping", key.mark, key.token);
-      key.isPossible = false;
-      this.#keyOfToken.delete(key.token);
+      this.#drop(key);
       this.#isKeyAllowed = false;
     } else {
       if (!this.#isInFlow) {

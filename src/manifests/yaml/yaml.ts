@@ -3,7 +3,7 @@
  * `parser.ts`; what it means (words, keys, merges, aliases) is decided here.
  */
 import type { Path, PathStep } from "../../policy/model/source.ts";
-import { type Document, type Located, maxDepth, SyntaxProblem, tooDeep } from "../document.ts";
+import { type Document, maxDepth, SyntaxProblem, tooDeep } from "../document.ts";
 import { coreTag, type MappingNode, parseTree, type ScalarNode, type YamlNode } from "./parser.ts";
 import { isIntegerWord, keyText, resolvePlain, type Scalar } from "./resolve.ts";
 
@@ -24,9 +24,16 @@ export function parseYaml(text: string, base: number): Document | null {
   if (tree === null) return null;
   const conversion = new Conversion();
   const value = conversion.value(tree, 0);
-  let located: Located | undefined;
   // The tree is dropped, and made again for those few documents of which someone wants to know positions.
-  return { value, duplicates: conversion.duplicates, located: () => (located ??= locate(parseTree(text, base)!)) };
+  let again: YamlNode | undefined;
+  return {
+    value,
+    duplicates: conversion.duplicates,
+    offsetOf(path) {
+      again ??= parseTree(text, base)!;
+      return offsetOf(again, path);
+    },
+  };
 }
 
 /** Turns a tree into values, with go-yaml's limits on aliases. */
@@ -72,23 +79,25 @@ class Conversion {
   }
 
   #mapping(node: MappingNode, depth: number): Record<string, unknown> {
-    const value = new Map<string, unknown>();
-    const written = new Set<string>();
+    const value: Record<string, unknown> = {};
+    /** Keys that came by a merge and may be written again. */
+    const inherited = new Set<string>();
     for (const [key, item] of node.pairs) {
       if (isMergeKey(key)) {
         for (const source of mergeSources(item)) {
           // Whatever is no mapping was refused by mergeSources.
-          const merged = this.value(source, depth + 1) as Record<string, unknown>;
-          for (const [name, inherited] of Object.entries(merged)) value.set(name, inherited);
+          for (const [name, part] of Object.entries(this.value(source, depth + 1) as Record<string, unknown>)) {
+            if (!Object.hasOwn(value, name)) inherited.add(name);
+            define(value, name, part);
+          }
         }
         continue;
       }
       const name = keyName(key);
-      if (written.has(name)) this.duplicates.push([...this.#path, name]);
-      written.add(name);
-      value.set(name, this.#below(name, item, depth));
+      if (Object.hasOwn(value, name) && !inherited.delete(name)) this.duplicates.push([...this.#path, name]);
+      define(value, name, this.#below(name, item, depth));
     }
-    return Object.fromEntries(value);
+    return value;
   }
 
   /** go-yaml's guard against alias bombs: the share of the work that aliases may cause falls as the work grows. */
@@ -102,6 +111,12 @@ class Conversion {
   }
 }
 
+/** Assignment that makes `__proto__` a key like any other. */
+function define(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== "__proto__") object[name] = value;
+  else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
 function allowedAliasShare(decoded: number): number {
   const low = 400_000;
   const high = 4_000_000;
@@ -110,27 +125,33 @@ function allowedAliasShare(decoded: number): number {
   return 0.99 - (0.89 * (decoded - low)) / (high - low);
 }
 
-/** Where each value is; inherited ones are where the merged mapping has them. The tree was converted before. */
-function locate(node: YamlNode): Located {
-  const { offset } = node;
-  switch (node.is) {
-    case "scalar":
-      return { offset, entries: null };
-    case "alias":
-      return { offset, entries: locate(node.target).entries };
-    case "list":
-      return { offset, entries: new Map(node.items.map((item, i) => [i, locate(item)])) };
-    case "mapping": {
-      const entries = new Map<PathStep, Located>();
-      for (const [key, item] of node.pairs) {
-        if (!isMergeKey(key)) entries.set(keyName(key), locate(item));
-        else
-          for (const source of mergeSources(item))
-            for (const entry of locate(source).entries ?? []) entries.set(...entry);
-      }
-      return { offset, entries };
+/** Inherited values are where the merged mapping has them. */
+function offsetOf(root: YamlNode, path: Path): number {
+  let at = root;
+  for (const step of path) {
+    const next = child(at, step);
+    if (next === null) break;
+    at = next;
+  }
+  return at.offset;
+}
+
+function child(node: YamlNode, step: PathStep): YamlNode | null {
+  if (node.is === "alias") return child(node.target, step);
+  if (node.is === "list") return typeof step === "number" ? (node.items[step] ?? null) : null;
+  if (node.is === "scalar") return null;
+  // The last one counts.
+  for (const [key, item] of [...node.pairs].reverse()) {
+    if (!isMergeKey(key)) {
+      if (keyName(key) === step) return item;
+      continue;
+    }
+    for (const source of mergeSources(item).reverse()) {
+      const inherited = child(source, step);
+      if (inherited !== null) return inherited;
     }
   }
+  return null;
 }
 
 const mergeTag = `${coreTag}merge`;
