@@ -37,9 +37,15 @@ function sink(stream: NodeJS.WriteStream, fd: number): Sink {
 }
 
 async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
+  const { readStdin: read } = await import("../manifests/input.ts");
+  const { CliError } = await import("./io.ts");
+  try {
+    return await read();
+  } catch (error) {
+    throw new CliError(
+      `standard input: ${error instanceof TypeError ? "not a text in UTF-8" : (error as Error).message}`,
+    );
+  }
 }
 
 let interruption: AbortController | undefined;

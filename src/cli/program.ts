@@ -2,7 +2,9 @@
 import { type Command, CommanderError, Command as Program } from "commander";
 import { register as can } from "./commands/can.ts";
 import { register as completion } from "./commands/completion.ts";
+import { register as diff } from "./commands/diff.ts";
 import { register as map } from "./commands/map.ts";
+import { register as test } from "./commands/test.ts";
 import { register as verify } from "./commands/verify.ts";
 import { register as version } from "./commands/version.ts";
 import { CliError, type ExitCode, Interrupted, type Io, type Shell } from "./io.ts";
@@ -43,7 +45,7 @@ export function buildProgram(shell: Shell): Command {
       outputError: (text, write) => write(text.replace(/^error: (.*?)\.?\s*$/s, "error: $1\n")),
     });
   program.commandsGroup("Ask:");
-  for (const register of [can, map]) register(program, shell);
+  for (const register of [can, map, diff, test]) register(program, shell);
   program.commandsGroup("Prove:");
   verify(program, shell);
   program.commandsGroup("Other:");

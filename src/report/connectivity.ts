@@ -3,7 +3,7 @@ import { families } from "../net/address.ts";
 import type { ConnectionEntry, Connectivity } from "../policy/analyze/types.ts";
 import { connectionPorts, endpointLabel, orderedEndpoints } from "./endpoint.ts";
 import { csvLine, dotString, markdown, markdownCode, mermaidLabel, oneLine } from "./escape.ts";
-import { byCluster, groupEndpoints, groupName, shortName } from "./grouping.ts";
+import { byCluster, groupEndpoints, groupName, isJudged, shortName } from "./grouping.ts";
 import { plain, type Style } from "./style.ts";
 import { type TableOptions, table } from "./table.ts";
 
@@ -45,7 +45,7 @@ export function connectivityMarkdown(map: Connectivity): string {
   const rows = sorted(map).map(
     (c) => `| ${markdownCode(label(c.from))} | ${markdownCode(label(c.to))} | ${markdown(connectionPorts(c))} |`,
   );
-  const count = `${map.endpoints.length} endpoints, ${map.connections.length} connections; every other pair is denied.`;
+  const count = `${map.endpoints.length} endpoints, ${map.connections.length} connections; a pair that is missing is denied.`;
   return `${["| From | To | Ports |", "|---|---|---|", ...rows, "", count].join("\n")}\n`;
 }
 
@@ -72,9 +72,9 @@ export function connectivityMatrix(map: Connectivity, style: Style = plain): str
   const paint = (cell: string): string =>
     cell === "." ? style.faint(cell) : cell === "*" ? style.warning(cell) : cell === " " ? cell : style.good(cell);
   const rows = groups.members.map((from, i) => {
-    const cells = groups.members.map((to, j) => {
+    const cells = groups.members.map((to) => {
       const ports = groups.ports(from, to);
-      if (i === j && from.endpoints.length === 1) return "\\";
+      if (!isJudged(from, to)) return " ";
       return ports === undefined ? "." : mark(ports);
     });
     const line = cells.map((cell) => paint(cell.padStart(1))).join(" ".repeat(numberWidth));

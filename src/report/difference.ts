@@ -47,19 +47,21 @@ export function differenceTable(difference: Difference, style: Style = plain, op
     removed: style.bad,
     changed: style.warning,
   };
+  const hasDelta = difference.changed.length > 0;
+  const headers = ["change", "from", "to", "ports", ...(hasDelta ? ["delta"] : []), "policies"];
   const rows = entries(difference).map(({ change, entry }) => [
     paint[change](change),
     oneLine(entry.from),
     oneLine(entry.to),
     connectionPorts(entry),
-    change === "changed" ? deltaText(entry) : " ",
+    ...(hasDelta ? [change === "changed" ? deltaText(entry) : "-"] : []),
     policiesText(entry.policies),
   ]);
   const pods = [
     ...difference.endpoints.added.map((endpoint) => `new endpoint: ${endpointLabel(endpoint)}`),
     ...difference.endpoints.removed.map((endpoint) => `endpoint gone: ${endpointLabel(endpoint)}`),
   ];
-  const body = rows.length === 0 ? "" : table(["change", "from", "to", "ports", "delta", "policies"], rows, options);
+  const body = rows.length === 0 ? "" : table(headers, rows, options);
   return `${body}${pods.map((text) => `${text}\n`).join("")}`;
 }
 

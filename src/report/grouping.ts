@@ -13,6 +13,12 @@ export interface Group {
   readonly endpoints: readonly EndpointEntry[];
 }
 
+const isOutside = ({ kind }: Group): boolean => kind === "cidr" || kind === "node";
+
+/** Is a missing connection a denied one? Not between two ends that are no pods, and not from an endpoint to itself: maps leave those out. */
+export const isJudged = (from: Group, to: Group): boolean =>
+  !(isOutside(from) && isOutside(to)) && (from !== to || from.endpoints.length > 1);
+
 export interface Edge {
   readonly from: Group;
   readonly to: Group;

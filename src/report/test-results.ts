@@ -30,7 +30,7 @@ export function testTable(results: TestResults, style: Style = plain): string {
     const name = `${oneLine(result.suite)}: ${oneLine(result.name)}`;
     const notes = result.notes.map((note) => `      ${style.faint(`note: ${formatNote(note)}`)}`);
     return result.passed
-      ? [`${style.good("pass")}  ${name}`, ...notes]
+      ? [`${style.good("pass")}  ${name}`]
       : [`${style.bad("FAIL")}  ${name}  ${style.faint(location(result))}`, `      ${failureText(result)}`, ...notes];
   });
   const count = results.failed > 0 ? style.bad(summary(results)) : style.good(summary(results));
@@ -88,12 +88,12 @@ export function testJunit(results: TestResults): string {
 }
 
 /** Annotations at the failed cases, which GitHub shows in the pull request. */
-export const testGithub = (results: TestResults): string =>
-  results.results
-    .filter(({ passed }) => !passed)
-    .map((result) => {
-      const line = result.line === null ? "" : `,line=${result.line}`;
-      const title = githubProperty(`${result.suite}: ${result.name}`);
-      return `::error file=${githubProperty(result.file)}${line},title=${title}::${githubData(failureText(result))}\n`;
-    })
-    .join("") + `${summary(results)}\n`;
+export function testGithub(results: TestResults): string {
+  const annotations = results.results.flatMap((result) => {
+    if (result.passed) return [];
+    const line = result.line === null ? "" : `,line=${result.line}`;
+    const title = githubProperty(`${result.suite}: ${result.name}`);
+    return [`::error file=${githubProperty(result.file)}${line},title=${title}::${githubData(failureText(result))}`];
+  });
+  return `${[...annotations, summary(results)].join("\n")}\n`;
+}

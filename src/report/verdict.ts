@@ -38,7 +38,7 @@ function partText(answer: Omit<Answer, "kind">): string {
   const { allowed } = answer.ports;
   if (answer.families !== undefined) return `allowed: ${familyText(answer.families)}`;
   if (allowed.length > 0) return `allowed: ${formatPorts(allowed)}`;
-  return answer.example === undefined ? "" : `allowed for some, ${flowText(answer.example)} for one`;
+  return answer.example === undefined ? "" : `allowed for some: ${flowText(answer.example)}`;
 }
 
 /** The direction that a reader wants to hear about: the one that denies, else the one where a policy decided. */
@@ -56,11 +56,9 @@ export function verdictLine(answer: Answer, style: Style = plain): string {
   const unlimited =
     answer.allowed && relevant.length === 0 && answer.egress.exempt === null && answer.ingress.exempt === null;
   const why = unlimited ? "no policy applies" : chosen.map((d) => directionText(answer[d], d)).join("; ");
-  const example =
-    answer.counterexample !== undefined && answer.pairs > 1 ? `for instance ${flowText(answer.counterexample)}` : "";
-  return [headline(answer, style), partText(answer), example, style.faint(why)]
-    .filter((part) => part !== "")
-    .join("  ");
+  const flow = answer.counterexample !== undefined && answer.pairs > 1 ? `${flowText(answer.counterexample)}: ` : "";
+  const parts = [headline(answer, style), style.faint(`${flow}${why}`), partText(answer)];
+  return parts.filter((part) => part !== "").join(" · ");
 }
 
 const maxReasons = 3;

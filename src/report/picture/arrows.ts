@@ -2,7 +2,7 @@
  * Fewer arrows that say the same. A relation between groups is covered with the largest pieces that a reader knows by
  * name: "from anywhere", "among themselves", a whole namespace, and only then single arrows. Nothing is added or lost.
  */
-import type { Group, Groups } from "../grouping.ts";
+import { type Group, type Groups, isJudged } from "../grouping.ts";
 
 /** A box of the picture: groups that stand together. */
 export interface Box {
@@ -111,7 +111,7 @@ export function mergeArrows(groups: Groups, boxes: readonly Box[]): Merged {
 
   for (const relation of relations.values()) {
     const { ports } = relation;
-    const foreign = (a: number, b: number): boolean => isSelf(a, b) || isBothOutside(members[a]!, members[b]!);
+    const foreign = (a: number, b: number): boolean => !isJudged(members[a]!, members[b]!);
     if (ports === "any") badges.push(...openBadges(relation, members, foreign));
     // Two or three workloads that reach each other need no word such as "anywhere".
     const crowds = [
@@ -181,7 +181,3 @@ function openBadges(
     return [{ at: members[i]!, kind: out && into ? "open-both" : out ? "open-out" : "open-in", ports: relation.ports }];
   });
 }
-
-/** Policies say nothing about connections between two addresses outside, and maps leave them out. */
-const isBothOutside = (a: Group, b: Group): boolean => isOutside(a) && isOutside(b);
-const isOutside = ({ kind }: Group): boolean => kind === "cidr" || kind === "node";

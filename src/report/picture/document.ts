@@ -57,14 +57,15 @@ svg.bulkhead .sub,svg.bulkhead .badge{fill:var(--faint);font-size:11px}
 svg.bulkhead .badge{font-size:10.5px}
 svg.bulkhead .badge.open{fill:var(--any);font-weight:600}
 svg.bulkhead .title{font-size:12.5px;font-weight:600}
-svg.bulkhead .name{font-size:11px}
+svg.bulkhead .halo{paint-order:stroke;stroke:var(--page);stroke-width:3px;stroke-opacity:.8}
+svg.bulkhead .name{font-size:10px}
 svg.bulkhead .end{text-anchor:end}
 svg.bulkhead .card{fill:var(--card);stroke:var(--line)}
 svg.bulkhead .port{fill:var(--card);stroke:var(--faint)}
 svg.bulkhead .porttext{font-size:10.5px;text-anchor:middle;font-variant-numeric:tabular-nums}
 svg.bulkhead .arrow{fill:none;stroke-width:1.5;opacity:.75}
 svg.bulkhead .arrow:hover{stroke-width:3.5;opacity:1}
-svg.bulkhead .self{stroke:var(--line);fill:none}
+svg.bulkhead .denied{stroke:var(--none);stroke-width:11;fill:none}
 svg.bulkhead .cell.none{fill:var(--none)}
 svg.bulkhead .cell.any{fill:var(--any)}
 svg.bulkhead .cell.wide{fill:var(--wide)}
@@ -80,7 +81,7 @@ export const svgDocument = ({ width, height, title, summary, body }: SvgContent)
 <style>${style}</style>
 <defs>${hues.map((_, i) => `<marker id="head${i}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path class="f${i}" d="M0 .8 7.2 4 0 7.2z"/></marker>`).join("")}</defs>
 <text class="head" x="24" y="32">${xml(title)}</text>
-<text class="sub" x="24" y="49">${xml(summary)}</text>
+<text class="sub summary" x="24" y="49">${xml(summary)}</text>
 ${body}
 </svg>
 `;

@@ -1,6 +1,6 @@
 /** Namespaces as boxes, workloads inside, arrows with their ports at the destination. */
 import { xml } from "../escape.ts";
-import { groupName } from "../grouping.ts";
+import { type Group, groupName } from "../grouping.ts";
 import { type ArrowEnd, isBox, type Merged } from "./arrows.ts";
 import { svgDocument } from "./document.ts";
 import type { Layout, PlacedArrow, PlacedEnd } from "./layout.ts";
@@ -19,7 +19,8 @@ const fullName = (end: ArrowEnd): string =>
 function arrowPath({ from, to }: PlacedArrow): string {
   const reach = Math.max(34, Math.min(320, Math.abs(to.x - from.x) * 0.5));
   const out = from.leaves === "right" ? reach : -reach;
-  const back = to.enters === "left" ? -reach : reach;
+  // A short hook where it turns back, so that it stays near its box.
+  const back = to.enters === "left" ? -reach : Math.min(reach, 70);
   const tip = to.enters === "left" ? -2 : 2;
   return `M${round(from.x)} ${round(from.y)}C${round(from.x + out)} ${round(from.y)} ${round(to.x + back)} ${round(to.y)} ${round(to.x + tip)} ${round(to.y)}`;
 }
@@ -44,19 +45,31 @@ const badges = (item: PlacedEnd, x: number, y: number): string =>
 
 const openLegend = "→ open may call, on any port, whatever is marked ← open; ⇄ is both.";
 
-export function graphSvg(layout: Layout & { readonly merged: Merged }, title: string, summary: string): string {
-  const boxes = layout.boxes.map((item, i) => {
-    const { rect } = item;
+/** What a page needs to find cards and arrows again: the groups at an end, by their number. */
+const numbers = (end: ArrowEnd, number: ReadonlyMap<Group, number>): string =>
+  (isBox(end) ? end.groups : [end]).map((group) => number.get(group)).join(" ");
+
+export function graphSvg(
+  layout: Layout & { readonly merged: Merged },
+  members: readonly Group[],
+  title: string,
+  summary: string,
+): string {
+  const number = new Map(members.map((group, i) => [group, i]));
+  const boxes = layout.boxes.map(
+    ({ rect }, i) =>
+      `<rect class="box c${i % 8}" x="${round(rect.x)}" y="${round(rect.y)}" width="${round(rect.width)}" height="${round(rect.height)}" rx="10"/>`,
+  );
+  // Above the arrows that pass through the box.
+  const titles = layout.boxes.map((item, i) => {
     const x = textStart(item);
-    return (
-      `<g><rect class="box c${i % 8}" x="${round(rect.x)}" y="${round(rect.y)}" width="${round(rect.width)}" height="${round(rect.height)}" rx="10"/>` +
-      `<text class="title f${i % 8}" x="${round(x)}" y="${round(rect.y + 19)}">${xml(item.label)}</text>${badges(item, x, rect.y + 34)}</g>`
-    );
+    const { y } = item.rect;
+    return `<text class="title halo f${i % 8}" x="${round(x)}" y="${round(y + 19)}">${xml(item.label)}</text>${badges(item, x, y + 34)}${sockets(item)}`;
   });
   const arrows = layout.arrows.map((placed) => {
     const { from, to, ports } = placed.arrow;
     const color = placed.color % 8;
-    return `<path class="arrow s${color}" d="${arrowPath(placed)}" marker-end="url(#head${color})"><title>${xml(`${fullName(from)} → ${fullName(to)}: ${ports}`)}</title></path>`;
+    return `<path class="arrow s${color}" data-from="${numbers(from, number)}" data-to="${numbers(to, number)}" d="${arrowPath(placed)}" marker-end="url(#head${color})"><title>${xml(`${fullName(from)} → ${fullName(to)}: ${ports}`)}</title></path>`;
   });
   const cards = layout.groups.map((item) => {
     const { rect } = item;
@@ -64,20 +77,22 @@ export function graphSvg(layout: Layout & { readonly merged: Merged }, title: st
     const textHeight = 18 + 15 * item.badges.length;
     const y = rect.y + (rect.height - textHeight) / 2 + 13;
     return (
-      `<g><title>${xml(fullName(item.end))}</title>` +
+      `<g class="item" data-group="${numbers(item.end, number)}"><title>${xml(fullName(item.end))}</title>` +
       `<rect class="card" x="${round(rect.x)}" y="${round(rect.y)}" width="${round(rect.width)}" height="${round(rect.height)}" rx="6"/>` +
       `<text x="${round(x)}" y="${round(y)}">${xml(item.label)}</text>${badges(item, x, y + 15)}${sockets(item)}</g>`
     );
   });
+  const rightmost = Math.max(0, ...layout.arrows.map(({ to }) => (to.enters === "right" ? to.x : 0)));
+  const hook = Math.max(0, rightmost + 60 - layout.width);
   const hasOpen = layout.merged.badges.some(({ kind }) => kind.startsWith("open-"));
   const legend = hasOpen
     ? `<text class="sub" x="24" y="${round(layout.height + header + 6)}">${openLegend}</text>\n`
     : "";
   return svgDocument({
-    width: Math.max(layout.width, hasOpen ? 620 : 0),
+    width: Math.max(layout.width + hook, hasOpen ? 620 : 0),
     height: layout.height + header + (hasOpen ? 24 : 0),
     title,
     summary,
-    body: `${legend}<g transform="translate(0 ${header})">\n${[...boxes, ...arrows, ...cards, ...layout.boxes.map(sockets)].join("\n")}\n</g>`,
+    body: `${legend}<g transform="translate(0 ${header})">\n${[...boxes, ...arrows, ...cards, ...titles].join("\n")}\n</g>`,
   });
 }

@@ -42,6 +42,8 @@ export interface PlacedArrow {
   readonly to: { readonly x: number; readonly y: number; readonly enters: "left" | "right" };
   /** Index of the box that the arrow starts in. */
   readonly color: number;
+  /** Does it leave its box? */
+  readonly crosses: boolean;
 }
 
 const size = {
@@ -57,6 +59,7 @@ const size = {
   titleHeight: 28,
   margin: 24,
   tallest: 1100,
+  widest: 2400,
 } as const;
 
 interface Sized {
@@ -82,7 +85,8 @@ export function layOut(groups: Groups): Layout & { readonly merged: Merged } {
   const homeOf = new Map(boxes.flatMap((box, i) => box.groups.map((group): [Group, number] => [group, i])));
   const home = (end: ArrowEnd): number => (isBox(end) ? boxes.indexOf(end) : homeOf.get(end)!);
 
-  const boxColumn = columns(boxes.length, weightsOf(merged.arrows.map(({ from, to }) => [home(from), home(to)])));
+  const links = merged.arrows.map(({ from, to }) => [home(from), home(to)] as const);
+  const ranks = columns(boxes.length, weightsOf(links));
   const inner = new Map<Group, number>();
   for (const box of boxes) {
     const index = new Map(box.groups.map((group, i) => [group as ArrowEnd, i]));
@@ -93,13 +97,38 @@ export function layOut(groups: Groups): Layout & { readonly merged: Merged } {
     });
     for (const [i, column] of columns(box.groups.length, weightsOf(pairs)).entries()) inner.set(box.groups[i]!, column);
   }
-  const place = (end: ArrowEnd): number => boxColumn[home(end)]! * 100 + (isBox(end) ? -1 : inner.get(end)!);
-  // Within a column, and backwards, an arrow enters from the right.
-  const side = ({ from, to }: Arrow): "left" | "right" => (place(from) < place(to) ? "left" : "right");
+  const sizeAll = (boxColumn: readonly number[]): { sized: readonly SizedBox[]; side: SideOf } => {
+    const place = (end: ArrowEnd): number => boxColumn[home(end)]! * 1000 + (isBox(end) ? -1 : inner.get(end)!);
+    // Within a column, and backwards, an arrow enters from the right.
+    const side: SideOf = ({ from, to }) => (place(from) < place(to) ? "left" : "right");
+    const measure = measurer(merged, side);
+    return { sized: boxes.map((box) => sizeBox(box, inner, measure)), side };
+  };
+  const packed = pack(ranks, sizeAll(ranks).sized);
+  const { sized, side } = sizeAll(packed);
+  return { ...arrange(sized, packed, merged, side, home), merged };
+}
 
-  const measure = measurer(merged, side);
-  const sized = boxes.map((box) => sizeBox(box, inner, measure));
-  return { ...arrange(sized, boxColumn, merged, side, home), merged };
+type SideOf = (arrow: Arrow) => "left" | "right";
+
+/** Ranks as columns, unless that makes a ribbon: then the boxes fill, in the order of their ranks, columns of a page. */
+function pack(ranks: readonly number[], sized: readonly SizedBox[]): number[] {
+  const widths: number[] = [];
+  for (const [i, rank] of ranks.entries()) widths[rank] = Math.max(widths[rank] ?? 0, sized[i]!.width);
+  const ribbon = widths.reduce((sum, width) => sum + (width ?? 0) + size.boxGapX, 0);
+  if (ribbon <= size.widest) return [...ranks];
+  const order = ranks.map((_, i) => i).sort((a, b) => ranks[a]! - ranks[b]!);
+  const total = sized.reduce((sum, { height }) => sum + height + size.boxGapY, 0);
+  const width = Math.max(...sized.map((box) => box.width)) + size.boxGapX;
+  // As many columns as make a page about one and a half times as wide as tall.
+  const count = Math.max(2, Math.round(Math.sqrt((1.5 * total) / width)));
+  const out = new Array<number>(ranks.length).fill(0);
+  let height = 0;
+  for (const i of order) {
+    out[i] = Math.min(count - 1, Math.floor((height + sized[i]!.height / 2) / (total / count)));
+    height += sized[i]!.height + size.boxGapY;
+  }
+  return out;
 }
 
 function weightsOf(pairs: readonly (readonly [number, number])[]): Weights {
@@ -135,7 +164,7 @@ const badgeText = ({ kind, ports }: Badge): string => {
 
 type Measure = (end: ArrowEnd, label: string) => Sized;
 
-function measurer(merged: Merged, side: (arrow: Arrow) => "left" | "right"): Measure {
+function measurer(merged: Merged, side: SideOf): Measure {
   const badgesAt = new Map<ArrowEnd, string[]>();
   for (const badge of merged.badges) badgesAt.set(badge.at, [...(badgesAt.get(badge.at) ?? []), badgeText(badge)]);
   const socketsAt = new Map<ArrowEnd, Omit<Socket, "rect">[]>();
@@ -217,7 +246,7 @@ function arrange(
   sized: readonly SizedBox[],
   boxColumn: readonly number[],
   merged: Merged,
-  side: (arrow: Arrow) => "left" | "right",
+  side: SideOf,
   home: (end: ArrowEnd) => number,
 ): Layout {
   const byColumn: number[][] = [];
@@ -260,7 +289,7 @@ function arrange(
 /** A column of boxes that is too tall stands as several. */
 function splitColumn(column: readonly number[], sized: readonly SizedBox[]): number[][] {
   const total = column.reduce((sum, i) => sum + sized[i]!.height + size.boxGapY, 0);
-  const target = total / Math.ceil(total / (size.tallest * 1.3));
+  const target = total / Math.ceil(total / (size.tallest * 2));
   const out: number[][] = [[]];
   let height = 0;
   for (const i of column) {
@@ -354,7 +383,7 @@ function placeSockets(sockets: readonly Omit<Socket, "rect">[], { x, y, width, h
 function placeArrows(
   placed: readonly PlacedEnd[],
   arrows: readonly Arrow[],
-  side: (arrow: Arrow) => "left" | "right",
+  side: SideOf,
   home: (end: ArrowEnd) => number,
 ): PlacedArrow[] {
   const at = new Map(placed.map((item) => [item.end, item]));
@@ -387,6 +416,7 @@ function placeArrows(
         enters,
       },
       color: home(arrow.from),
+      crosses: home(arrow.from) !== home(arrow.to),
     };
   });
 }

@@ -2,12 +2,12 @@
 
 import { xml } from "../escape.ts";
 import type { Group, Groups } from "../grouping.ts";
-import { groupName, shortName } from "../grouping.ts";
+import { groupName, isJudged, shortName } from "../grouping.ts";
 import { boxesOf } from "./boxes.ts";
 import { svgDocument } from "./document.ts";
 import { clip, textWidth } from "./text.ts";
 
-const cell = 15;
+const cell = 13;
 const gap = 7;
 const margin = 24;
 
@@ -36,7 +36,7 @@ function axis(groups: Groups): {
   for (const { title, groups: members } of boxesOf(groups)) {
     const start = at;
     for (const group of members) {
-      lines.push({ group, label: clip(shortName(group), 34), at });
+      lines.push({ group, label: clip(shortName(group), 26), at });
       at += cell;
     }
     bands.push({ title, start, end: at });
@@ -55,10 +55,10 @@ export const width = (ports: string): "any" | "wide" | "some" =>
 
 export function matrixSvg(groups: Groups, title: string, summary: string): string {
   const { lines, bands, length } = axis(groups);
-  const nameWidth = Math.max(60, ...lines.map(({ label }) => textWidth(label, 11)));
+  const nameWidth = Math.max(60, ...lines.map(({ label }) => textWidth(label, 10)));
   const bandWidth = Math.max(40, ...bands.map(({ title: name }) => textWidth(clip(name, 26), 12)));
   const left = margin + bandWidth + 14 + nameWidth + 10;
-  const top = margin + 34 + Math.min(190, nameWidth) + 10;
+  const top = margin + 34 + Math.min(150, nameWidth * 0.87) + 10;
   const parts: string[] = [];
   for (const [i, { title: name, start, end }] of bands.entries()) {
     const y = top + start;
@@ -67,6 +67,12 @@ export function matrixSvg(groups: Groups, title: string, summary: string): strin
       `<rect class="band c${i % 8}" x="${left + start}" y="${margin + 34}" width="${end - start}" height="${top + length - margin - 34}" rx="4"/>`,
       `<text class="title f${i % 8}" x="${margin + 8}" y="${y + (end - start) / 2 + 4}">${xml(clip(name, 26))}</text>`,
     );
+  }
+  // Denied cells are one path for each row: most pairs are denied.
+  for (const { at, group } of lines) {
+    const y = top + at + cell / 2;
+    const to = lines.filter((line) => isJudged(group, line.group));
+    parts.push(`<path class="denied" d="${to.map((line) => `M${left + line.at + 1} ${y}h${cell - 2}`).join("")}"/>`);
   }
   for (const { label, at, group } of lines) {
     const full = xml(groupName(group));
@@ -81,14 +87,11 @@ export function matrixSvg(groups: Groups, title: string, summary: string): strin
       const ports = groups.ports(from.group, to.group);
       const x = left + to.at + 1;
       const y = top + from.at + 1;
-      const isSelf = from === to && from.group.endpoints.length === 1;
-      if (isSelf) parts.push(`<path class="self" d="M${x + 3} ${y + 3}l${cell - 8} ${cell - 8}"/>`);
-      else if (ports !== undefined)
+      if (ports !== undefined)
         parts.push(
           `<rect class="cell ${width(ports)}" x="${x}" y="${y}" width="${cell - 2}" height="${cell - 2}" rx="2">` +
             `<title>${xml(`${groupName(from.group)} → ${groupName(to.group)}: ${ports}`)}</title></rect>`,
         );
-      else parts.push(`<rect class="cell none" x="${x}" y="${y}" width="${cell - 2}" height="${cell - 2}" rx="2"/>`);
     }
   const legendY = top + length + 26;
   const legend = [
