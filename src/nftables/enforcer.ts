@@ -19,7 +19,7 @@ import {
   type Transaction,
   touchAll,
 } from "./sequence.ts";
-import { defaultTableOptions, epochMark, layout, markMask, skeleton, type TableOptions } from "./skeleton.ts";
+import { defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 
 export interface EnforcerOptions extends Partial<TableOptions> {
@@ -80,9 +80,8 @@ export class Enforcer {
    */
   static async start(plan: Plan, options: EnforcerOptions): Promise<Enforcer> {
     const enforcer = new Enforcer(options);
-    await enforcer.#read();
     enforcer.#desired.load(plan);
-    await enforcer.#reach(enforcer.#everything());
+    await enforcer.#enqueue(() => enforcer.#repair());
     return enforcer;
   }
 
@@ -95,9 +94,7 @@ export class Enforcer {
     return this.#enqueue(async () => {
       // The goal has what later calls brought as well: all of it is reached now, and they find nothing left to do.
       const touched = mergeTouched(this.#pending.splice(0));
-      if (!this.#uncertain) return this.#reach(touched);
-      await this.#read();
-      return this.#reach(this.#everything());
+      return this.#uncertain ? this.#repair() : this.#reach(touched);
     });
   }
 
@@ -148,26 +145,30 @@ export class Enforcer {
     return { egress: of("egress"), ingress: of("ingress") };
   }
 
-  /** Learns what the kernel holds; makes the fixed part of the table where there is none. */
-  async #read(): Promise<void> {
-    const { table } = this.#options;
+  /** Reads what the kernel holds and sends the difference. */
+  async #repair(): Promise<TransactionStats[]> {
     const listing = await this.#list();
     const adopted = listing === null ? null : adopt(listing, this.#options);
-    if (adopted !== null) {
-      this.#state = adopted.state;
-      this.#numbers = adopted.numbers;
-      this.#uncertain = false;
-      return;
-    }
-    if (listing !== null)
-      this.#warn(`table inet ${table} is not of ${layout}: it is replaced, nothing is enforced meanwhile`);
-    this.#state = emptyState();
-    this.#numbers = kernelNumbers();
-    // Marks of an earlier installation would pass for judged flows.
-    this.#state.epoch = await this.#enter(untrusted);
-    const replace = listing === null ? [] : [`delete table inet ${table}`];
-    await this.#runner.run([...replace, ...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
+    this.#state = adopted?.state ?? emptyState();
+    this.#numbers = adopted?.numbers ?? kernelNumbers();
     this.#uncertain = false;
+    const stats: TransactionStats[] = [];
+    if (adopted !== null) stats.push(...(await this.#reach(this.#everything())));
+    else if (listing === null) {
+      await this.#runner.run([...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
+      stats.push(...(await this.#reach(this.#everything())));
+    } else stats.push(await this.#replace());
+    // Marks of an earlier installation would pass for judged flows: until they are cleared no mark is trusted.
+    if (this.#state.epoch === untrusted) stats.push(await this.#commit(newEpoch));
+    return stats;
+  }
+
+  /** Replaces a table of another version, or with other options, in one transaction. */
+  async #replace(): Promise<TransactionStats> {
+    this.#warn(`table inet ${this.#options.table} is of another version or has other options: it is replaced`);
+    const ops = this.#sequence(this.#everything()).flatMap((transaction) => transaction.ops);
+    const first = [`delete table inet ${this.#options.table}`, ...skeleton(this.#options, this.#state.epoch), ""];
+    return this.#commit({ purpose: "open", ops }, first.join("\n"));
   }
 
   async #list(): Promise<string | null> {
@@ -194,21 +195,25 @@ export class Enforcer {
     }
   }
 
-  async #reach(touched: Readonly<Record<Direction, Touched>>): Promise<TransactionStats[]> {
+  #sequence(touched: Readonly<Record<Direction, Touched>>): Transaction[] {
     const nonce = `${process.pid}.${Date.now()}.${this.#sequences++}`;
-    const transactions = sequence(this.#state, this.#desired.goal, touched, nonce);
+    return sequence(this.#state, this.#desired.goal, touched, nonce);
+  }
+
+  async #reach(touched: Readonly<Record<Direction, Touched>>): Promise<TransactionStats[]> {
+    const transactions = this.#sequence(touched);
     const stats: TransactionStats[] = [];
     for (const transaction of transactions) stats.push(await this.#commit(transaction));
     if (transactions.length > 0) this.#collectLater();
     return stats;
   }
 
-  async #commit(transaction: Transaction): Promise<TransactionStats> {
+  async #commit(transaction: Transaction, first = ""): Promise<TransactionStats> {
     const ops: Op[] = [];
     for (const op of transaction.ops) {
       ops.push(op.kind === "epoch" ? { kind: "epoch", to: await this.#enter(this.#state.epoch) } : op);
     }
-    const script = render(ops, this.#numbers, this.#options);
+    const script = first + render(ops, this.#numbers, this.#options);
     const start = performance.now();
     try {
       await this.#runner.run(script);
@@ -237,6 +242,9 @@ export class Enforcer {
     }, collectAfter).unref();
   }
 }
+
+/** Which epoch that is, is found out when it is entered. */
+const newEpoch: Transaction = { purpose: "epoch", ops: [{ kind: "epoch", to: untrusted }] };
 
 function checked(options: TableOptions): TableOptions {
   const { epochBits, markShift } = options;

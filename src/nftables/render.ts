@@ -5,7 +5,16 @@ import type { Direction } from "../policy/model/verdict.ts";
 import { denyChain, type Hash, logPrefix, subjectChain } from "./names.ts";
 import { classid, type DirectionNumbers, type KernelNumbers, pairKey } from "./numbers.ts";
 import { type Answer, allow, elementsOf, type PortTable } from "./port-table.ts";
-import { epochRules, familyDigit, hooks, mapName, subjectRules, type TableOptions } from "./skeleton.ts";
+import {
+  about,
+  aboutKey,
+  epochRules,
+  familyDigit,
+  hooks,
+  mapName,
+  subjectRules,
+  type TableOptions,
+} from "./skeleton.ts";
 import { type NetPiece, nobody, type Op } from "./state.ts";
 
 /** Elements in one command: keeps lines, and nft's errors, short. */
@@ -140,19 +149,25 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       break;
     }
     case "subject": {
-      const own = numbers[op.direction].subjects;
+      const own = numbers[op.direction];
       const name = subjectChain(op.direction, op.subject);
-      if (op.present) script.chain(name, subjectRules(op.direction, pairKey(own.add(op.subject), 0)));
-      else script.delete("chain", name);
+      const map = mapName(op.direction, "pair");
+      if (op.present) {
+        const key = pairKey(own.subjects.add(op.subject), 0);
+        script.chain(name, subjectRules(op.direction, key));
+        // The comment tells a later process whose number this is.
+        script.add(map, `${classid(key)} comment "${op.subject}" : ${classid(own.tables.of(op.table))}`);
+      } else {
+        script.delete("chain", name);
+        script.remove(map, classid(pairKey(own.subjects.of(op.subject), 0)));
+      }
       break;
     }
     case "pair": {
       const own = numbers[op.direction];
-      const key = classid(pairKey(own.subjects.of(op.subject), peerNumber(own, op.peer)));
-      // The comment tells a later process whose number this is.
-      const comment = op.peer === nobody ? ` comment "${op.subject}"` : "";
+      const key = classid(pairKey(own.subjects.of(op.subject), own.peers.of(op.peer)));
       const map = mapName(op.direction, "pair");
-      if (op.present) script.add(map, `${key}${comment} : ${classid(own.tables.of(op.table))}`);
+      if (op.present) script.add(map, `${key} : ${classid(own.tables.of(op.table))}`);
       else script.remove(map, key);
       break;
     }
@@ -185,6 +200,8 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       const { fast, pass } = epochRules(options, op.to);
       script.rewrite("fast", fast);
       script.rewrite("pass", pass);
+      script.remove("about", aboutKey);
+      script.add("about", `${aboutKey} comment "${about(options, op.to)}"`);
       break;
     }
     case "hooks":

@@ -238,7 +238,7 @@ class DirectionChange {
       const pairs = this.after.subjects.get(subject);
       if (pairs === undefined) continue;
       this.#addSubject(subject, tableFor(this.after, subject, nobody));
-      for (const [peer, key] of pairs) this.#addPair(subject, peer, this.after.tables.get(key)!);
+      for (const [peer, key] of pairs) if (peer !== nobody) this.#addPair(subject, peer, this.after.tables.get(key)!);
     }
     for (const [subject, pairs] of this.after.subjects) {
       if (touched.subjects.has(subject)) continue;
@@ -316,8 +316,14 @@ class DirectionChange {
 
   #addSubject(subject: Hash, fallback: PortTable): void {
     if (!this.#first(`subject ${subject}`, this.before.subjects.has(subject))) return;
-    this.#prepared.push({ kind: "subject", direction: this.direction, subject, present: true });
-    this.#addPair(subject, nobody, fallback);
+    this.#addTable(fallback);
+    this.#prepared.push({
+      kind: "subject",
+      direction: this.direction,
+      subject,
+      table: fallback.key,
+      present: true,
+    });
   }
 
   #addPair(subject: Hash, peer: Hash, table: PortTable): void {
@@ -424,8 +430,8 @@ function chunks(ops: readonly Op[]): Op[][] {
 /**
  * The transactions from `before` to `after`.
  *
- * @param after holds nothing but what packets can reach; its epoch and hooks are not read. Which epoch follows is the
- *   enforcer's to say: the one in the result stands for "another"
+ * @param after holds nothing but what packets can reach; its epoch and hooks are not read. The epoch in the result stands
+ *   for "another": which one it is, is the enforcer's to say
  * @param touched where the two may differ
  * @param nonce tells this sequence's passing classes from those of every other
  */
@@ -484,11 +490,13 @@ export function garbage(state: KernelState, goal: KernelState): Op[] {
     for (const [subject, pairs] of have.subjects) {
       const needed = need.subjects.get(subject);
       for (const [peer, table] of pairs) {
-        if (needed?.has(peer) !== true) {
+        if (peer !== nobody && needed?.has(peer) !== true) {
           out.push({ kind: "pair", direction, subject, peer, table, present: false });
         }
       }
-      if (needed === undefined) out.push({ kind: "subject", direction, subject, present: false });
+      if (needed === undefined) {
+        out.push({ kind: "subject", direction, subject, table: pairs.get(nobody)!, present: false });
+      }
     }
     for (const peer of have.peers) {
       if (!need.peers.has(peer)) out.push({ kind: "peer", direction, peer, present: false });

@@ -28,8 +28,13 @@ export const defaultTableOptions: TableOptions = {
   priority: -5,
 };
 
-/** Comment of a table that this version can take over; raised with every change of the fixed part. */
-export const layout = "bulkhead layout 1";
+/** Raised with every change of the fixed part. */
+const layout = 1;
+
+/** The element of the set `about` whose comment says what a later process must know. */
+export const aboutKey = "0:1";
+export const about = ({ logGroup, epochBits, markShift, priority }: TableOptions, epoch: number): string =>
+  `bulkhead ${layout} log ${logGroup} bits ${epochBits} shift ${markShift} priority ${priority} epoch ${epoch}`;
 
 const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, "0")}`;
 
@@ -139,7 +144,10 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
   const { fast, pass } = epochRules(options, epoch);
   return [
     `table inet ${options.table} {`,
-    `comment "${layout}"`,
+    "set about {",
+    "type classid",
+    `elements = { ${aboutKey} comment "${about(options, epoch)}" }`,
+    "}",
     ...maps("egress"),
     ...maps("ingress"),
     // Reached when every ruled direction of a flow allowed it.

@@ -4,6 +4,7 @@
  */
 import { type Family, families, parseAddress } from "../net/address.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
+import { untrusted } from "./epoch.ts";
 import type { Hash } from "./names.ts";
 import type { PortTable } from "./port-table.ts";
 
@@ -46,7 +47,14 @@ export type Op =
   | { readonly kind: "deny"; readonly id: string; readonly present: boolean }
   | { readonly kind: "table"; readonly direction: Direction; readonly table: PortTable; readonly present: boolean }
   | { readonly kind: "peer"; readonly direction: Direction; readonly peer: Hash; readonly present: boolean }
-  | { readonly kind: "subject"; readonly direction: Direction; readonly subject: Hash; readonly present: boolean }
+  | {
+      /** A subject class, and the table that answers it about `nobody` and every peer class without a pair. */
+      readonly kind: "subject";
+      readonly direction: Direction;
+      readonly subject: Hash;
+      readonly table: Hash;
+      readonly present: boolean;
+    }
   | {
       readonly kind: "pair";
       readonly direction: Direction;
@@ -86,7 +94,7 @@ export const emptyState = (): KernelState => ({
   egress: emptyDirection(),
   ingress: emptyDirection(),
   denies: new Set(),
-  epoch: 1,
+  epoch: untrusted,
   hooked: false,
 });
 
@@ -113,7 +121,7 @@ export function applyOp(state: KernelState, op: Op): void {
       addOrDelete(state[op.direction].peers, op.peer, op.present);
       break;
     case "subject":
-      setOrDelete(state[op.direction].subjects, op.subject, op.present ? new Map<Hash, Hash>() : null);
+      setOrDelete(state[op.direction].subjects, op.subject, op.present ? new Map([[nobody, op.table]]) : null);
       break;
     case "pair":
       setOrDelete(state[op.direction].subjects.get(op.subject)!, op.peer, op.present ? op.table : null);

@@ -1,0 +1,219 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Family, parseAddress } from "../net/address.ts";
+import { compile } from "../policy/compile/live-plan.ts";
+import type { Change, Plan } from "../policy/compile/plan.ts";
+import { evaluate } from "../policy/evaluate/evaluate.ts";
+import { type Direction, directions } from "../policy/model/verdict.ts";
+import type { World } from "../policy/model/world.ts";
+import { applyToWorld, arbitraryChange, arbitraryWorld, endsOf, protocolPorts } from "../policy/world.arbitrary.ts";
+import { Desired } from "./desired.ts";
+import { Drops } from "./drops.ts";
+import { garbage, sequence, type Touched, type Transaction, touchAll } from "./sequence.ts";
+import { judge, judgeAcross, maxLookups, type Packet } from "./simulate.ts";
+import { applyOp, cloneState, emptyState, type KernelState, type Op, reachable } from "./state.ts";
+
+interface History {
+  readonly world: World;
+  /** Batches of changes; each batch is one delta. */
+  readonly batches: readonly (readonly Change[])[];
+  readonly points: readonly (typeof protocolPorts)[number][];
+}
+
+const arbitraryHistory: fc.Arbitrary<History> = arbitraryWorld({ addressless: false }).chain((world) =>
+  fc.record({
+    world: fc.constant(world),
+    batches: fc.array(fc.array(arbitraryChange(world, { addressless: false }), { minLength: 1, maxLength: 4 }), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+    points: fc.uniqueArray(fc.constantFrom(...protocolPorts), { minLength: 2, maxLength: 2 }),
+  }),
+);
+
+const familyOf = (address: string): Family => parseAddress(address)!.family;
+
+const addressesOf = (world: World): string[] =>
+  endsOf(world).flatMap((end) =>
+    end.kind === "address" ? [end.address] : end.kind === "pod" ? end.pod.ips : end.node.ips,
+  );
+
+/** Packets between addresses of any of several worlds, over some ports. */
+function packetsOf(worlds: readonly World[], node: string, points: History["points"]): Packet[] {
+  const addresses = [...new Set(worlds.flatMap(addressesOf))];
+  const own = new Set(worlds.flatMap((world) => world.nodes.filter((n) => n.name === node).flatMap((n) => n.ips)));
+  return addresses
+    .filter((source) => !own.has(source)) // what the own node opens passes no hook of ours
+    .flatMap((source) =>
+      addresses
+        .filter((destination) => familyOf(destination) === familyOf(source))
+        .flatMap((destination) =>
+          points.map(
+            (point): Packet => ({
+              hook: own.has(destination) ? "input" : "forward",
+              family: familyOf(source),
+              source,
+              destination,
+              ...point,
+            }),
+          ),
+        ),
+    );
+}
+
+/** What the plan says where this node enforces: egress of its own pods, ingress to its own pods. */
+function expected(plan: Plan, node: string, packet: Packet): boolean {
+  const from = { kind: "address", address: packet.source } as const;
+  const to = { kind: "address", address: packet.destination } as const;
+  const local = ({ address }: typeof from): boolean => {
+    const end = plan.endAt(address);
+    return end?.kind === "pod" && end.pod.node === node;
+  };
+  if (!local(from) && !local(to)) return true;
+  const verdict = evaluate(plan, { ...packet, from, to, viaService: true });
+  if (local(from) && verdict.egress.verdict === "deny") return false;
+  return !local(to) || packet.hook === "input" || verdict.ingress.verdict === "allow";
+}
+
+const judged = ({ egress, ingress }: KernelState, { source, destination }: Packet): boolean =>
+  egress.dispatch.has(source) || ingress.dispatch.has(destination);
+
+type Sequence = (
+  before: KernelState,
+  after: KernelState,
+  touched: Readonly<Record<Direction, Touched>>,
+  nonce: string,
+) => Transaction[];
+
+/** Follows a history; returns the first packet that gets neither the verdict before nor the one after. */
+function violation({ world, batches, points }: History, make: Sequence): string | null {
+  const node = world.nodes[0]?.name ?? "none";
+  const live = compile(world);
+  const desired = new Desired(node, new Drops());
+  const state = emptyState();
+  let now = world;
+  const run = (
+    touched: Readonly<Record<Direction, Touched>>,
+    packets: readonly Packet[],
+    before: readonly boolean[],
+    after: readonly boolean[],
+    nonce: string,
+  ): string | null => {
+    let previous = cloneState(state);
+    const transactions = make(state, desired.goal, touched, nonce);
+    const steps = [...transactions.map((t) => t.ops), garbageOnly];
+    for (const [index, step] of steps.entries()) {
+      const ops = step === garbageOnly ? garbage(state, desired.goal) : step;
+      for (const op of ops) applyOp(state, op);
+      for (const [i, packet] of packets.entries()) {
+        if (![previous, state].some((s) => judged(s, packet))) continue;
+        for (let turn = 0; turn <= maxLookups; turn++) {
+          const allowed = judgeAcross(previous, state, turn, packet) === "allow";
+          if (allowed === before[i] || allowed === after[i]) continue;
+          return JSON.stringify({ packet, turn, index, before: before[i], after: after[i], transactions, nonce });
+        }
+      }
+      previous = cloneState(state);
+    }
+    for (const [i, packet] of packets.entries()) {
+      if ((judge(state, packet) === "allow") !== after[i])
+        return `final: ${JSON.stringify({ packet, after: after[i] })}`;
+    }
+    return null;
+  };
+  const verdicts = (packets: readonly Packet[]): boolean[] => packets.map((packet) => expected(live, node, packet));
+  {
+    const packets = packetsOf([world], node, points);
+    const found = run(
+      desired.load(live),
+      packets,
+      packets.map(() => true),
+      verdicts(packets),
+      "load",
+    );
+    if (found !== null) return found;
+  }
+  for (const [index, batch] of batches.entries()) {
+    const next = batch.reduce(applyToWorld, now);
+    const packets = packetsOf([now, next], node, points);
+    const before = verdicts(packets);
+    const delta = live.apply(batch);
+    const found = run(desired.update(live, delta), packets, before, verdicts(packets), String(index));
+    if (found !== null) return found;
+    now = next;
+    const fresh = new Desired(node, new Drops());
+    fresh.load(compile(now));
+    expect(reachable(state)).toEqual(reachable(fresh.goal));
+  }
+  return null;
+}
+
+const garbageOnly: readonly Op[] = [];
+
+describe("sequence", () => {
+  test("gives every packet in every state, and between two, the verdict before or after", () => {
+    fc.assert(
+      fc.property(arbitraryHistory, (history) => {
+        expect(violation(history, sequence)).toBeNull();
+      }),
+      { numRuns: 2500 },
+    );
+  });
+
+  test("a sequence that swaps everything at once is caught", () => {
+    const naive: Sequence = (before, after, touched, nonce) => {
+      const ops = sequence(before, after, touched, nonce).flatMap((t) => t.ops);
+      return [{ purpose: "open", ops }];
+    };
+    const caught = fc.check(
+      fc.property(arbitraryHistory, (history) => violation(history, naive) === null),
+      { numRuns: 300 },
+    );
+    expect(caught.failed).toBe(true);
+  });
+
+  test("an epoch begins after the last closing and before anything opens", () => {
+    fc.assert(
+      fc.property(arbitraryHistory, ({ world, batches }) => {
+        const live = compile(world);
+        const desired = new Desired(world.nodes[0]?.name ?? "none", new Drops());
+        const state = emptyState();
+        for (const step of sequence(state, desired.goal, desired.load(live), "load")) {
+          for (const op of step.ops) applyOp(state, op);
+        }
+        for (const [index, batch] of batches.entries()) {
+          const steps = sequence(state, desired.goal, desired.update(live, live.apply(batch)), String(index));
+          const order = ["prepare", "close", "epoch", "open"];
+          const ranks = steps.map((step) => order.indexOf(step.purpose));
+          expect(ranks).toEqual([...ranks].sort());
+          for (const op of steps.flatMap((step) => step.ops)) applyOp(state, op);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("finds its way from any state to any other", () => {
+    fc.assert(
+      fc.property(arbitraryWorld({ addressless: false }), arbitraryWorld({ addressless: false }), (one, other) => {
+        const node = one.nodes[0]?.name ?? "none";
+        const goals = [one, other].map((world) => {
+          const desired = new Desired(node, new Drops());
+          const touched = desired.load(compile(world));
+          return { goal: desired.goal, touched };
+        });
+        const state = emptyState();
+        for (const { goal, touched } of goals) {
+          const all = state.hooked
+            ? { egress: touchAll(state.egress, goal.egress), ingress: touchAll(state.ingress, goal.ingress) }
+            : touched;
+          for (const step of sequence(state, goal, all, "x")) for (const op of step.ops) applyOp(state, op);
+          for (const op of garbage(state, goal)) applyOp(state, op);
+          expect(reachable(state)).toEqual(reachable(goal));
+          for (const direction of directions) expect(state[direction].subjects).toEqual(goal[direction].subjects);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
