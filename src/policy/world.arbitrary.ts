@@ -236,21 +236,32 @@ const range = fc
   .tuple(pick(...portNumbers), pick(...portNumbers))
   .map(([a, b]) => ({ start: Math.min(a, b), end: Math.max(a, b) }));
 
-const networkPolicyPort: fc.Arbitrary<NetworkPolicyPort> = weighted<NetworkPolicyPort>(
-  [1, {}],
-  [1, object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(null, absent), endPort: pick(null, absent) })],
-  [
-    5,
-    object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(...portNumbers), endPort: pick(null, absent) }),
-  ],
-  [4, object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(...portNames), endPort: pick(null, absent) })],
-  [
-    4,
-    fc
-      .tuple(object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(absent), endPort: pick(absent) }), range)
-      .map(([one, { start, end }]) => ({ ...one, port: start, endPort: end })),
-  ],
-);
+const networkPolicyPort = (broken: boolean): fc.Arbitrary<NetworkPolicyPort> =>
+  weighted<NetworkPolicyPort>(
+    [broken ? 0.3 : 0, pick<NetworkPolicyPort>({ endPort: 90 }, { port: "web", endPort: 90 }, { protocol: "ICMP" })],
+    [1, {}],
+    [
+      1,
+      object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(null, absent), endPort: pick(null, absent) }),
+    ],
+    [
+      5,
+      object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(...portNumbers), endPort: pick(null, absent) }),
+    ],
+    [
+      4,
+      object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(...portNames), endPort: pick(null, absent) }),
+    ],
+    [
+      4,
+      fc
+        .tuple(
+          object<NetworkPolicyPort>({ protocol: maybe(protocol), port: pick(absent), endPort: pick(absent) }),
+          range,
+        )
+        .map(([one, { start, end }]) => ({ ...one, port: start, endPort: end })),
+    ],
+  );
 
 // ---- policies -------------------------------------------------------------------------------------------------------
 
@@ -279,7 +290,7 @@ function networkPolicyPeer(broken: boolean): fc.Arbitrary<NetworkPolicyPeer> {
 
 function networkPolicySpec(broken: boolean): fc.Arbitrary<NetworkPolicySpec> {
   const peers = list(networkPolicyPeer(broken), 3);
-  const ports = list(networkPolicyPort, 3, 3);
+  const ports = list(networkPolicyPort(broken), 3, 3);
   const rule = fc.record({ peers, ports });
   const from = rule.chain((r) => object({ from: fc.constant(r.peers), ports: fc.constant(r.ports) }));
   const to = rule.chain((r) => object({ to: fc.constant(r.peers), ports: fc.constant(r.ports) }));

@@ -53,7 +53,8 @@ function meaning(world: World, end: End): Party {
   if (end.kind === "pod") {
     const { ips, hostNetwork, node: nodeName } = end.pod;
     const node = world.nodes.find(({ name }) => name === nodeName);
-    return hostNetwork && node !== undefined ? { kind: "node", node, ips } : { ...end, ips };
+    if (!hostNetwork || node === undefined) return { ...end, ips };
+    return { kind: "node", node, ips: ips.length > 0 ? ips : node.ips };
   }
   if (end.kind === "node") return { ...end, ips: end.node.ips };
   const ips = [end.address];
