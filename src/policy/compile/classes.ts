@@ -10,9 +10,9 @@ export class CompiledPolicyClass implements PolicyClass {
   readonly direction: Direction;
   readonly policies: readonly CompiledPolicy[];
   readonly ownPorts: readonly ContainerPort[];
-  readonly rules: readonly PlanRule[];
-  readonly isolating: readonly Reason[];
   #key: string | undefined;
+  #rules: readonly PlanRule[] | undefined;
+  #isolating: readonly Reason[] | undefined;
   #groups: readonly PeerGroup[] | undefined;
 
   constructor(
@@ -25,8 +25,17 @@ export class CompiledPolicyClass implements PolicyClass {
     this.direction = direction;
     this.policies = policies;
     this.ownPorts = ownPorts;
-    this.rules = policies.flatMap((policy) => policy.rules[direction]);
-    this.isolating = policies.filter((policy) => policy.isolates[direction]).map((policy) => policy.reason);
+  }
+
+  get rules(): readonly PlanRule[] {
+    this.#rules ??= this.policies.flatMap((policy) => policy.rules[this.direction]);
+    return this.#rules;
+  }
+
+  get isolating(): readonly Reason[] {
+    const isolating = () => this.policies.filter((policy) => policy.isolates[this.direction]);
+    this.#isolating ??= isolating().map((policy) => policy.reason);
+    return this.#isolating;
   }
 
   get key(): string {

@@ -17,8 +17,8 @@ interface EntryBase {
 export interface PodEntry extends EntryBase {
   readonly group: PodGroup;
   readonly members: Members;
-  /** Policies whose subject it is. */
-  readonly subjects: Set<PolicyState>;
+  /** Policies whose subject it is, in order of judgement. */
+  readonly subjects: PolicyState[];
 }
 
 export interface AddressEntry extends EntryBase {
@@ -38,8 +38,8 @@ export interface PolicyState {
   readonly compiled: CompiledPolicy;
   readonly subject: PodEntry | null;
   readonly peers: Readonly<Record<Direction, readonly Entry[]>>;
-  /** Port names that its egress rules look up on destinations. */
-  readonly destinationNames: readonly string[];
+  /** Port names that its rules of a direction look up: on the subject for ingress, on destinations for egress. */
+  readonly portNames: Readonly<Record<Direction, readonly string[]>>;
   /** Has at least one subject pod. */
   active: boolean;
 }
@@ -108,7 +108,7 @@ export class Groups implements GroupInterner {
         ...base,
         group,
         members: this.#shapes.addGroup(group, content.namespaces, content.pods),
-        subjects: new Set(),
+        subjects: [],
       };
     }).group;
   }

@@ -247,19 +247,17 @@ class Engine implements LivePlan {
 
   #makePolicyClass(shape: Shape, direction: Direction): PolicyClass {
     const states: PolicyState[] = [];
+    const names = new Set<string>();
     for (const { group } of shape.groups) {
       for (const state of this.#groups.entry(group)!.subjects) {
         const { rules, isolates } = state.compiled;
-        if (rules[direction].length > 0 || isolates[direction]) states.push(state);
+        if (rules[direction].length === 0 && !isolates[direction]) continue;
+        states.push(state);
+        if (direction === "ingress") for (const name of state.portNames.ingress) names.add(name);
       }
     }
-    states.sort((a, b) => compareInJudgement(a.compiled, b.compiled));
-    const names = new Set<string>();
-    if (direction === "ingress" && shape.ports.length > 0) {
-      for (const { compiled } of states)
-        for (const { ports } of compiled.rules.ingress) for (const { name } of ports.named) names.add(name);
-    }
-    const ownPorts = shape.ports.filter(({ name }) => names.has(name));
+    states.sort(compareStates); // quick: each group's are in order already
+    const ownPorts = names.size === 0 ? [] : shape.ports.filter(({ name }) => names.has(name));
     const key = `${direction} ${states.map(({ id }) => id).join()} ${portsKey(ownPorts)}`;
     return this.#policyClasses.get(key, () => {
       const policies = states.map(({ compiled }) => compiled);
@@ -410,13 +408,15 @@ class Engine implements LivePlan {
       const groups = compiled.rules[direction].flatMap((rule) => (rule.peers === "everything" ? [] : rule.peers));
       return Array.from(new Set(groups), (group) => this.#groups.entry(group)!);
     };
-    const names = compiled.rules.egress.flatMap(({ ports }) => ports.named.map(({ name }) => name));
+    const portNames = (direction: Direction): readonly string[] => [
+      ...new Set(compiled.rules[direction].flatMap(({ ports }) => ports.named.map(({ name }) => name))),
+    ];
     return {
       id: ++this.#lastId,
       compiled,
       subject: subject === null ? null : this.#groups.entry(subject)!,
       peers: { ingress: peers("ingress"), egress: peers("egress") },
-      destinationNames: [...new Set(names)],
+      portNames: { ingress: portNames("ingress"), egress: portNames("egress") },
       active: false,
     };
   }
@@ -424,7 +424,9 @@ class Engine implements LivePlan {
   #enforce(state: PolicyState): void {
     this.#groups.add(state);
     if (state.subject === null) return;
-    state.subject.subjects.add(state);
+    const { subjects } = state.subject;
+    const after = subjects.findIndex((other) => compareStates(state, other) < 0);
+    subjects.splice(after < 0 ? subjects.length : after, 0, state);
     this.#subjectChanged(state.subject);
     if (state.subject.members.shapes.size > 0) this.#setActive(state, true);
   }
@@ -432,7 +434,8 @@ class Engine implements LivePlan {
   #dropPolicy(state: PolicyState | undefined): void {
     if (state === undefined) return;
     if (state.subject !== null) {
-      state.subject.subjects.delete(state);
+      const { subjects } = state.subject;
+      subjects.splice(subjects.indexOf(state), 1);
       this.#subjectChanged(state.subject);
       if (state.active) this.#setActive(state, false);
     }
@@ -457,7 +460,7 @@ class Engine implements LivePlan {
         if (before === 0 || entry.used[direction] === 0) this.#useChanged(entry, direction);
       }
     }
-    for (const name of state.destinationNames) {
+    for (const name of state.portNames.egress) {
       const before = this.#destinationNames.get(name) ?? 0;
       if (before + step === 0) this.#destinationNames.delete(name);
       else this.#destinationNames.set(name, before + step);
@@ -503,11 +506,11 @@ class Engine implements LivePlan {
     const classes = this.#classes.get(shape);
     if (classes !== undefined) {
       for (const direction of directions) {
-        if (entry.subjects.size > 0) classes.policy[direction] = null;
+        if (entry.subjects.length > 0) classes.policy[direction] = null;
         if (entry.used[direction] > 0) classes.peer[direction] = null;
       }
     }
-    if (entry.subjects.size > 0 || directions.some((direction) => entry.used[direction] > 0)) this.#touch(shape);
+    if (entry.subjects.length > 0 || directions.some((direction) => entry.used[direction] > 0)) this.#touch(shape);
   }
 
   #touch(shape: Shape): void {
@@ -521,6 +524,8 @@ const none: readonly number[] = [];
 const rebuildAbove = 30;
 
 const freshSplit = (addresses: AddressSplit): Split => ({ addresses, unknown: {}, nets: null });
+
+const compareStates = (a: PolicyState, b: PolicyState): number => compareInJudgement(a.compiled, b.compiled);
 
 function podAddresses(pod: Pod): Partial<Record<Family, Address>> {
   const addresses: Partial<Record<Family, Address>> = {};

@@ -11,6 +11,7 @@ import type {
   NetworkPolicyPeer,
   NetworkPolicyPort,
   Policy,
+  PolicyRef,
 } from "../model/policy.ts";
 import { policyRef } from "../model/policy.ts";
 import type { Path } from "../model/source.ts";
@@ -47,6 +48,7 @@ export function compilePolicy(policy: Policy, groups: GroupInterner): PolicyWith
 function compileNetworkPolicy(policy: NetworkPolicy, groups: GroupInterner): PolicyWithSubject {
   const spec = policy.spec ?? {};
   const { namespace } = policy.metadata;
+  const ref = policyRef(policy);
   const types = effectivePolicyTypes(spec);
   const isolates = { ingress: types.includes("Ingress"), egress: types.includes("Egress") };
   const parsed = groups.pods(namespace, spec.podSelector ?? everyObject);
@@ -61,9 +63,9 @@ function compileNetworkPolicy(policy: NetworkPolicy, groups: GroupInterner): Pol
     action: "Accept",
     peers: parsed === null ? [] : networkPolicyPeers(peers, namespace, groups),
     ports: networkPolicyPorts(ports),
-    reason: reason(policy, direction, index, "Accept"),
+    reason: reason(policy, ref, direction, index, "Accept"),
   });
-  return compiledPolicy(policy, subject, {
+  return compiledPolicy(policy, ref, subject, {
     tier: "NetworkPolicy",
     priority: null,
     isolates,
@@ -109,14 +111,15 @@ const baselinePriority = 1000;
 
 function compileClusterPolicy(policy: ClusterPolicy, groups: GroupInterner): PolicyWithSubject {
   const { kind, spec } = policy;
+  const ref = policyRef(policy);
   const tier = clusterTier(policy);
   const subject = clusterSubject(policy, groups);
   const rules = (direction: Direction): PlanRule[] =>
     (spec[direction] ?? []).map((rule, index) => {
       const judged = clusterRule(policy, direction, rule, subject.parsed, groups);
-      return { tier: tier ?? "Admin", ...judged, reason: reason(policy, direction, index, judged.action) };
+      return { tier: tier ?? "Admin", ...judged, reason: reason(policy, ref, direction, index, judged.action) };
     });
-  return compiledPolicy(policy, tier === null ? null : subject.group, {
+  return compiledPolicy(policy, ref, tier === null ? null : subject.group, {
     tier: tier ?? "Admin",
     priority: kind === "BaselineAdminNetworkPolicy" ? baselinePriority : (spec.priority ?? baselinePriority),
     isolates: { ingress: false, egress: false },
@@ -228,9 +231,13 @@ const distinct = (groups: readonly PeerGroup[]): readonly PeerGroup[] =>
   groups.length < 2 ? groups : [...new Set(groups)];
 
 /** Positions are looked up when someone reads them: most reasons are never shown. */
-function reason(policy: Policy, direction: Direction | null, rule: number | null, action: Action): Reason {
-  const { source } = policy;
-  const ref = policyRef(policy);
+function reason(
+  { source }: Policy,
+  ref: PolicyRef,
+  direction: Direction | null,
+  rule: number | null,
+  action: Action,
+): Reason {
   if (source === null) return { policy: ref, rule, action, position: null };
   const path: Path = direction === null || rule === null ? ["metadata", "name"] : ["spec", direction, rule];
   return {
@@ -245,15 +252,15 @@ function reason(policy: Policy, direction: Direction | null, rule: number | null
 
 function compiledPolicy(
   policy: Policy,
+  ref: PolicyRef,
   subject: PodGroup | null,
   parts: Pick<CompiledPolicy, "tier" | "priority" | "rules" | "isolates">,
 ): PolicyWithSubject {
-  const ref = policyRef(policy);
   let content: string | undefined;
   const compiled: CompiledPolicy = {
     ref,
     ...parts,
-    reason: reason(policy, null, null, "Deny"),
+    reason: reason(policy, ref, null, null, "Deny"),
     get content() {
       content ??= JSON.stringify([
         ref.kind,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { families } from "../../net/address.ts";
@@ -21,7 +22,7 @@ describe("the engine and the reference", () => {
           for (const flow of flows) expect(evaluate(plan, flow)).toEqual(referenceVerdict(world, flow));
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     );
   });
 
@@ -35,11 +36,12 @@ describe("the engine and the reference", () => {
             const { allowed: _, ...expected } = referenceVerdict(world, { ...pair, ...point });
             const at = (pieces: readonly PortDecision[]) =>
               pieces.find(({ ports }) => ports.has(point.protocol, point.port))?.decision;
-            expect({ egress: at(egress), ingress: at(ingress) }).toEqual(expected);
+            const decided = { egress: at(egress), ingress: at(ingress) };
+            if (!isDeepStrictEqual(decided, expected)) expect({ point, ...pair, ...decided }).toEqual(expected);
           }
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 12 },
     );
   });
 });
