@@ -216,7 +216,7 @@ function known<K>(map: ReadonlyMap<K, Hash>, key: K): Hash {
 const mapped = 0xffff_0000_0000n;
 
 /** The number of an address; IPv6 has room for IPv4's, which elsewhere in the product mean IPv4. */
-function valueOf(family: Family, address: Json | undefined): bigint {
+function addressNumber(family: Family, address: Json | undefined): bigint {
   const parsed = parseAddress(text(address));
   if (parsed === null) throw new Foreign(`address ${text(address)}`);
   return parsed.family === family ? parsed.value : mapped | parsed.value;
@@ -226,13 +226,13 @@ function valueOf(family: Family, address: Json | undefined): bigint {
 function bounds(family: Family, key: Json): { start: bigint; end: bigint } {
   const prefix = field(key, "prefix");
   if (prefix !== undefined) {
-    const start = valueOf(family, field(prefix, "addr"));
+    const start = addressNumber(family, field(prefix, "addr"));
     const free = familyBits(family) - Number(text(field(prefix, "len")));
     return { start, end: start | ((1n << BigInt(free)) - 1n) };
   }
   const range = field(key, "range");
   const [first, last] = range === undefined ? [key, key] : list(range);
-  return { start: valueOf(family, first), end: valueOf(family, last) };
+  return { start: addressNumber(family, first), end: addressNumber(family, last) };
 }
 
 /**

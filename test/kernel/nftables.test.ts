@@ -1,0 +1,361 @@
+/** The enforcer against a real kernel: what stays, what is cut, what a restart finds. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { socketAddress } from "../../src/netns/bytes.ts";
+import { accept, close, connect, receive, receiveFrom, send, sendTo, wouldBlock } from "../../src/netns/libc.ts";
+import { Namespace } from "../../src/netns/namespace.ts";
+import { type Seat, tcpClient, tcpListener, udpSocket } from "../../src/netns/sockets.ts";
+import { Enforcer, type EnforcerOptions, fullScript } from "../../src/nftables/enforcer.ts";
+import { NftablesError, openRunner, type Runner } from "../../src/nftables/runner.ts";
+import { compile } from "../../src/policy/compile/live-plan.ts";
+import type { LivePlan } from "../../src/policy/compile/plan.ts";
+import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
+import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
+import { Topology } from "../../src/sandbox/topology.ts";
+import { describeKernel, requireKernel } from "./support.ts";
+
+const pod = (name: string, ips: readonly string[]): Pod => ({
+  namespace: "shop",
+  name,
+  labels: { app: name },
+  ips,
+  node: "n1",
+  hostNetwork: false,
+  phase: "Running",
+  ports: [],
+  workload: { kind: "Pod", name },
+  template: false,
+  replicas: null,
+  source: null,
+});
+
+const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
+  kind: "NetworkPolicy",
+  metadata: { namespace: "shop", name },
+  spec,
+  source: null,
+});
+
+const world: World = {
+  ...emptyWorld,
+  nodes: [{ name: "n1", labels: {}, ips: ["172.18.0.11", "fd00:18::b"], podCIDRs: [], source: null }],
+  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+  pods: [
+    pod("a", ["10.244.1.2", "fd00:244:1::2"]),
+    pod("b", ["10.244.1.3", "fd00:244:1::3"]),
+    pod("c", ["10.244.1.4"]),
+  ],
+};
+
+const only = (app: string, from: string): NetworkPolicySpec => ({
+  podSelector: { matchLabels: { app } },
+  ingress: [{ from: [{ podSelector: { matchLabels: { app: from } } }] }],
+});
+
+/** Waits for what a non-blocking call has to give; null when nothing comes. */
+async function within<T>(milliseconds: number, poll: () => T | null): Promise<T | null> {
+  for (const end = performance.now() + milliseconds; ; ) {
+    const value = poll();
+    if (value !== null || performance.now() > end) return value;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+const arrival = 300; // ms: a packet between two namespaces takes less than one
+
+/** A UDP flow: two sockets that keep their ports. */
+class UdpFlow {
+  readonly #client: number;
+  readonly #server: number;
+  readonly #from: Uint8Array;
+  readonly #to: Uint8Array;
+
+  constructor(client: Seat, server: Seat, port: number) {
+    this.#client = udpSocket(client, port);
+    this.#server = udpSocket(server, port);
+    this.#from = socketAddress(client.address, port);
+    this.#to = socketAddress(server.address, port);
+  }
+
+  there = (): Promise<boolean> => this.#arrives(this.#client, this.#to, this.#server);
+  back = (): Promise<boolean> => this.#arrives(this.#server, this.#from, this.#client);
+
+  async #arrives(sender: number, to: Uint8Array, receiver: number): Promise<boolean> {
+    sendTo(sender, Uint8Array.of(1), to);
+    const peer = new Uint8Array(28);
+    return (
+      (await within(arrival, () => (receiveFrom(receiver, new Uint8Array(16), peer) === wouldBlock ? null : true))) ??
+      false
+    );
+  }
+
+  close(): void {
+    close(this.#client);
+    close(this.#server);
+  }
+}
+
+/** An established TCP connection. */
+class TcpFlow {
+  readonly #client: number;
+  readonly #server: number;
+  readonly #listener: number;
+
+  private constructor(client: number, server: number, listener: number) {
+    this.#client = client;
+    this.#server = server;
+    this.#listener = listener;
+  }
+
+  static async open(from: Seat, to: Seat, port: number): Promise<TcpFlow | null> {
+    const listener = tcpListener(to, port);
+    const client = tcpClient(from, port);
+    connect(client, socketAddress(to.address, port));
+    const sent = await within(arrival, () => {
+      try {
+        return send(client, Uint8Array.of(1)) === wouldBlock ? null : true;
+      } catch {
+        return null; // not connected yet
+      }
+    });
+    const server = sent === null ? null : await within(arrival, () => nonBlocking(accept(listener)));
+    if (server === null) {
+      close(client);
+      close(listener);
+      return null;
+    }
+    receive(server, new Uint8Array(16));
+    return new TcpFlow(client, server, listener);
+  }
+
+  there = (): Promise<boolean> => this.#arrives(this.#client, this.#server);
+  back = (): Promise<boolean> => this.#arrives(this.#server, this.#client);
+
+  async #arrives(sender: number, receiver: number): Promise<boolean> {
+    send(sender, Uint8Array.of(1));
+    return (await within(arrival, () => nonBlocking(receive(receiver, new Uint8Array(16))))) !== null;
+  }
+
+  close(): void {
+    for (const fd of [this.#client, this.#server, this.#listener]) close(fd);
+  }
+}
+
+const nonBlocking = (result: number): number | null => (result === wouldBlock ? null : result);
+
+/** Counts transactions, and lets a test stand in for the clearing of marks. */
+function observed(runner: Runner, clearMarks?: Runner["clearMarks"]): Runner & { readonly sent: string[] } {
+  const sent: string[] = [];
+  return {
+    sent,
+    backend: runner.backend,
+    run: (script, format) => {
+      if (!script.startsWith("list ")) sent.push(script);
+      return runner.run(script, format);
+    },
+    clearMarks: clearMarks ?? ((mask, first, last) => runner.clearMarks(mask, first, last)),
+    close: () => runner.close(),
+  };
+}
+
+describeKernel("enforcer", () => {
+  let topology: Topology;
+  let runner: Runner;
+  let ports = 20000;
+
+  beforeAll(async () => {
+    requireKernel();
+    topology = Topology.build(world);
+    runner = await openRunner({ netns: topology.node("n1").fd });
+  });
+
+  afterAll(async () => {
+    await runner.close();
+    topology.close();
+  });
+
+  const seat = (name: string, family: "IPv4" | "IPv6" = "IPv4"): Seat => {
+    const ips = world.pods.find((one) => one.name === name)!.ips;
+    return topology.podSeat(`shop/${name}`, ips[family === "IPv4" ? 0 : 1]!);
+  };
+  const udp = (from: Seat, to: Seat): UdpFlow => new UdpFlow(from, to, ports++);
+
+  async function enforcing(
+    policies: readonly NetworkPolicy[],
+    test: (enforcer: Enforcer, plan: LivePlan) => Promise<void>,
+    options: Partial<EnforcerOptions> = {},
+  ): Promise<void> {
+    const plan = compile({ ...world, policies });
+    const enforcer = await Enforcer.start(plan, { node: "n1", runner, ...options });
+    try {
+      await test(enforcer, plan);
+    } finally {
+      await enforcer.remove();
+    }
+  }
+
+  const put = (enforcer: Enforcer, plan: LivePlan, object: NetworkPolicy) =>
+    enforcer.apply(plan, plan.apply([{ op: "put", kind: "policy", object }]));
+  const remove = (enforcer: Enforcer, plan: LivePlan, key: string) =>
+    enforcer.apply(plan, plan.apply([{ op: "remove", kind: "policy", key }]));
+
+  test("the script of a whole plan loads, by the library and by the program", async () => {
+    const script = fullScript(compile({ ...world, policies: [policy("only-b", only("a", "b"))] }), "n1");
+    for (const backend of ["libnftables", "nft"] as const) {
+      const namespace = Namespace.create();
+      const own = await openRunner({ netns: namespace.fd, backend });
+      expect(own.backend).toBe(backend);
+      await own.run(script);
+      expect(await own.run("list table inet bulkhead")).toContain("jump judge_forward");
+      await expect(own.run("add table inet other\nadd element inet nosuch x { 1 }\n")).rejects.toThrow(NftablesError);
+      await expect(own.run("list table inet other")).rejects.toThrow(/No such file/);
+      await own.close();
+      namespace.close();
+    }
+  });
+
+  test("drops silently, counts, and says why", async () => {
+    await enforcing([policy("only-b", only("a", "b"))], async (enforcer) => {
+      for (const family of ["IPv4", "IPv6"] as const) {
+        const allowed = udp(seat("b", family), seat("a", family));
+        expect(await allowed.there()).toBe(true);
+        expect(await allowed.back()).toBe(true);
+        allowed.close();
+      }
+      const denied = udp(seat("c"), seat("a"));
+      expect(await denied.there()).toBe(false);
+      expect(await denied.there()).toBe(false);
+      denied.close();
+      const counters = [...(await enforcer.counters())];
+      expect(counters).toHaveLength(1);
+      const [id, counter] = counters[0]!;
+      expect(counter.packets).toBe(2n);
+      expect(enforcer.explainDrop(id)).toEqual({
+        direction: "ingress",
+        tier: "NetworkPolicy",
+        reasons: [
+          {
+            policy: { kind: "NetworkPolicy", namespace: "shop", name: "only-b" },
+            rule: null,
+            action: "Deny",
+            position: null,
+          },
+        ],
+      });
+    });
+  });
+
+  test.each(["there", "back"] as const)("cuts established flows, the first packet after it going %s", async (way) => {
+    await enforcing([], async (enforcer, plan) => {
+      const tcp = (await TcpFlow.open(seat("b"), seat("a"), ports++))!;
+      const flow = udp(seat("b"), seat("a"));
+      const kept = udp(seat("c"), seat("a"));
+      await put(enforcer, plan, policy("p", only("a", "b")));
+      for (const one of [tcp, flow]) for (const go of [one.there, one.back]) expect(await go()).toBe(true);
+      expect(await kept.there()).toBe(false);
+      await put(enforcer, plan, policy("p", only("a", "c")));
+      for (const one of [tcp, flow]) {
+        expect(await one[way]()).toBe(false);
+        expect(await one.there()).toBe(false);
+        expect(await one.back()).toBe(false);
+      }
+      expect(await kept.there()).toBe(true);
+      // A denied flow is no lost one.
+      await remove(enforcer, plan, "NetworkPolicy/shop/p");
+      expect(await flow.there()).toBe(true);
+      expect(await flow.back()).toBe(true);
+      for (const one of [tcp, flow, kept]) one.close();
+    });
+  });
+
+  test("never cuts what the own node opened, nor judges its replies", async () => {
+    await enforcing([], async (enforcer, plan) => {
+      const probe = udp(topology.nodeSeat("n1", "172.18.0.11"), seat("a"));
+      expect(await probe.there()).toBe(true);
+      expect(await probe.back()).toBe(true);
+      const isolated = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
+      await put(enforcer, plan, policy("nothing", isolated));
+      expect(await probe.back()).toBe(true);
+      expect(await probe.there()).toBe(true);
+      probe.close();
+      const outward = udp(seat("a"), topology.nodeSeat("n1", "172.18.0.11"));
+      expect(await outward.there()).toBe(false);
+      outward.close();
+    });
+  });
+
+  test("only what closes begins an epoch", async () => {
+    await enforcing([policy("p", only("a", "b"))], async (enforcer, plan) => {
+      const purposes = async (object: NetworkPolicy) =>
+        (await put(enforcer, plan, object)).map(({ purpose }) => purpose);
+      expect(await purposes(policy("q", only("a", "c")))).not.toContain("epoch");
+      expect(await purposes(policy("q", only("a", "b")))).toContain("epoch");
+    });
+  });
+
+  test("a restart takes over what is there and sends only the difference", async () => {
+    const before = [policy("only-b", only("a", "b")), policy("only-a", only("c", "a"))];
+    await enforcing(before, async (first) => {
+      await first.stop();
+      const flow = udp(seat("b"), seat("a"));
+      expect(await flow.there()).toBe(true);
+
+      const same = observed(runner);
+      const second = await Enforcer.start(compile({ ...world, policies: before }), { node: "n1", runner: same });
+      expect(same.sent).toEqual([]);
+      expect(await flow.there()).toBe(true);
+      await second.stop();
+
+      const changed = observed(runner);
+      const plan = compile({ ...world, policies: [policy("only-b", only("a", "c")), before[1]!] });
+      const third = await Enforcer.start(plan, { node: "n1", runner: changed });
+      expect(changed.sent.join("\n")).not.toContain("hook forward");
+      expect(await flow.there()).toBe(false);
+      await third.stop();
+
+      const warnings: string[] = [];
+      const options = { node: "n1", runner, logGroup: 77, warn: (text: string) => void warnings.push(text) };
+      const fourth = await Enforcer.start(plan, options);
+      expect(warnings).toHaveLength(1);
+      expect(await flow.there()).toBe(false);
+      expect(await runner.run("list table inet bulkhead")).toContain("group 77");
+      await fourth.stop();
+      flow.close();
+    });
+  });
+
+  describeKernel("with epochs of 3 bits", () => {
+    /** Allows a flow, closes it while it is idle, and closes other things until the numbers have gone round. */
+    async function wrap(clearMarks: Runner["clearMarks"] | undefined): Promise<boolean> {
+      let revived = false;
+      const own = observed(runner, clearMarks);
+      await enforcing(
+        [policy("p", only("a", "b")), policy("q", only("c", "a"))],
+        async (enforcer, plan) => {
+          const flow = udp(seat("b"), seat("a"));
+          expect(await flow.there()).toBe(true);
+          await put(enforcer, plan, policy("p", only("a", "c")));
+          for (let epoch = 2; epoch < 8; epoch++) {
+            await put(enforcer, plan, policy("q", only("c", epoch % 2 === 0 ? "b" : "a")));
+          }
+          expect(own.sent.at(-1)).toBeDefined();
+          revived = await flow.there();
+          flow.close();
+        },
+        { runner: own, epochBits: 3 },
+      );
+      return revived;
+    }
+
+    test("a flow that was idle for a whole round is not revived", async () => {
+      expect(await wrap(undefined)).toBe(false);
+    });
+
+    test("and the test would see it: without clearing it is", async () => {
+      expect(await wrap(() => Promise.resolve(0))).toBe(true);
+    });
+
+    test("where marks cannot be cleared, every packet is judged", async () => {
+      expect(await wrap(() => Promise.reject(new Error("no ctnetlink")))).toBe(false);
+    });
+  });
+});
