@@ -2,7 +2,7 @@
  * The engine equals the reference on random worlds, and goes on doing so while they change.
  *
  * `BULKHEAD_RUNS=1000` asks about that many worlds and histories at every boundary port (some 10^4 verdicts each);
- * `BULKHEAD_SEED` repeats a run. A world that fails is saved under `regressions/` by whoever finds it.
+ * `BULKHEAD_SEED` repeats a run. A world that fails is worth keeping: `regressions.ts`.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
