@@ -6,7 +6,7 @@ import { type CommonEndpoint, commonEndpoints } from "./common-endpoints.ts";
 import { isListed } from "./connectivity.ts";
 import { portEntries } from "./entries.ts";
 import { type MapEndpoints, mapEndpoints } from "./map-endpoints.ts";
-import { type Cell, MapRows } from "./map-rows.ts";
+import { type Cell, type MapRow, MapRows } from "./map-rows.ts";
 import { noFamily } from "./matrix.ts";
 import { responsiblePolicies } from "./responsible.ts";
 import { apiVersion, type Difference, type DifferenceEntry, type Level } from "./types.ts";
@@ -81,7 +81,14 @@ class Side {
   row(from: CommonEndpoint["before"]): (to: CommonEndpoint["before"]) => Allowed {
     if (from === null) return () => none;
     const row = this.#rows.of(from);
-    return (to) => (to === null ? none : this.#allowed(row(to)));
+    // A piece of an address class can lack a family that its class has.
+    const has = ({ members }: MapRow, family: Family): boolean => members[0]!.faces[family].length > 0;
+    return (to) => {
+      if (to === null) return none;
+      const cell = row(to);
+      const within = (family: Family): number => (has(from, family) && has(to, family) ? cell[family] : noFamily);
+      return this.#allowed({ IPv4: within("IPv4"), IPv6: within("IPv6") });
+    };
   }
 
   #allowed({ IPv4, IPv6 }: Cell): Allowed {
