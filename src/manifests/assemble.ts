@@ -42,13 +42,13 @@ export function assemble(records: readonly ObjectRecord[], options: AssembleOpti
 
 function withoutDuplicates(records: readonly ObjectRecord[], problems: Problem[]): ObjectRecord[] {
   const first = new Map<string, ObjectRecord>();
-  return records.filter((record) => {
-    if (record.generated) return true;
-    const key = identityKey(record);
+  for (const record of records) {
+    const unique = record.generated ? withFreeName(record, first) : record;
+    const key = identityKey(unique);
     const other = first.get(key);
     if (other === undefined) {
-      first.set(key, record);
-      return true;
+      first.set(key, unique);
+      continue;
     }
     const { file, line, column } = other.source.position([]);
     problems.push({
@@ -58,8 +58,18 @@ function withoutDuplicates(records: readonly ObjectRecord[], problems: Problem[]
       position: record.source.position([]),
       path: [],
     });
-    return false;
-  });
+  }
+  return [...first.values()];
+}
+
+/** Objects with one generateName are different objects: a number stands for what the API server would add. */
+function withFreeName(record: ObjectRecord, taken: ReadonlyMap<string, unknown>): ObjectRecord {
+  let { name } = record;
+  for (let n = 2; taken.has(identityKey({ ...record, name })); n++) name = `${record.name}${n}`;
+  const { content } = record;
+  if (content.type !== "policy") return { ...record, name };
+  const policy = { ...content.policy, metadata: { ...content.policy.metadata, name } };
+  return { ...record, name, content: { type: "policy", policy } };
 }
 
 function joinNamespaces(records: readonly ObjectRecord[], problems: Problem[]): Namespace[] {

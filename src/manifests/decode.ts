@@ -28,7 +28,7 @@ export interface Decoded {
 
 export function decodeObject(raw: RawObject, options: DecodeOptions): Decoded {
   const { apiVersion, kind } = raw;
-  const repeated = topLevelDuplicates(raw);
+  const repeated = repeatedKeys(raw);
   const kindClass = classify(apiVersion, kind, hasPodTemplate(raw.value));
   switch (kindClass.is) {
     case "ignored":
@@ -61,19 +61,15 @@ function problem(raw: RawObject, severity: Severity, path: Path, code: string, m
   return { severity, code, message, position: raw.source.position(path), path };
 }
 
-/** The top level names a thing twice when the `---` between two objects was forgotten: the first object is lost. */
-function topLevelDuplicates(raw: RawObject): Problem[] {
-  return raw.duplicates.map((path) =>
-    path.length === 1
-      ? problem(
-          raw,
-          "error",
-          path,
-          "duplicate-key",
-          `${String(path[0])}: the key is there twice; is a line with --- missing?`,
-        )
-      : problem(raw, "warning", path, "duplicate-key", aboutField(path, "the key is there twice, the last one counts")),
-  );
+/** The top level names things twice when the `---` between two objects was forgotten: the first object is lost. */
+function repeatedKeys(raw: RawObject): Problem[] {
+  const top = raw.duplicates.find((path) => path.length === 1);
+  if (top !== undefined) {
+    const message = `${String(top[0])}: the key is there twice: is a line with --- missing?`;
+    return [problem(raw, "error", top, "duplicate-key", message)];
+  }
+  const message = "the key is there twice, the last one counts";
+  return raw.duplicates.map((path) => problem(raw, "warning", path, "duplicate-key", aboutField(path, message)));
 }
 
 function hasPodTemplate(value: Readonly<Record<string, unknown>>): boolean {

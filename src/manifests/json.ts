@@ -16,6 +16,7 @@ export function parseJson(text: string, base: number): Document[] {
   } catch {
     return new JsonReader(text, base).stream();
   }
+  if (isDeeperThan(maxDepth, value)) throw tooDeep(base);
   let again: Document | undefined;
   const positioned = (): Document => (again ??= new JsonReader(text, base).stream()[0]!);
   return [
@@ -27,6 +28,13 @@ export function parseJson(text: string, base: number): Document[] {
       offsetOf: (path) => positioned().offsetOf(path),
     },
   ];
+}
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const key in value) if (isDeeperThan(levels - 1, (value as Record<string, unknown>)[key])) return true;
+  return false;
 }
 
 /** Where a value and its parts are. */

@@ -29,7 +29,8 @@ export function readMetadata(object: Fields, { namespaced, defaultNamespace }: S
   const generateName = metadata.string("generateName");
   const namespace = namespaced ? metadata.string("namespace") || defaultNamespace : "";
   if (name !== "") complain(metadata, "name", name, dnsSubdomainProblems(name));
-  else if (generateName === "") metadata.fault(["name"], "Required value: name or generateName is required");
+  else if (generateName === "" && !metadata.has("name"))
+    metadata.fault(["name"], "Required value: name or generateName is required");
   if (namespaced) complain(metadata, "namespace", namespace, dnsLabelProblems(namespace));
   return {
     name: name || generateName,

@@ -10,7 +10,7 @@ export class TextFile {
 
   constructor(name: string, text: string) {
     this.name = name;
-    this.text = text;
+    this.text = text.startsWith("\ufeff") ? text.slice(1) : text;
   }
 
   /** Lines end with LF, CRLF or a lone CR, as in YAML. Columns count UTF-16 units, as editors do. */
@@ -43,5 +43,5 @@ function lineStarts(text: string): number[] {
  * @throws {TypeError} when the bytes are no UTF-8.
  */
 export function decodeText(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }

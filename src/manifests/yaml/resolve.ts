@@ -51,14 +51,33 @@ export function resolvePlain(text: string): Scalar {
 /** Does a plain scalar stand for an integer, not only for a number without fraction (`1.0`)? */
 export const isIntegerWord = (text: string): boolean => parseInteger(text.replaceAll("_", "")) !== null;
 
-/** Keys of mappings become strings. null: a key that JSON can't have. */
-export function keyText(key: Scalar): string | null {
-  if (key === null) return null;
-  return typeof key === "number" ? numberKey(key) : String(key);
+/** The key of a mapping as JSON has it. @returns null for what can be no key: null, and integers of 64 bits without sign */
+export function keyText(text: string, value: Scalar): string | null {
+  if (value === null) return null;
+  if (typeof value !== "number") return String(value);
+  const whole = exactInteger(text);
+  if (whole === null || whole >= 2n ** 64n || whole < -(2n ** 63n)) return floatKey(value);
+  return whole < 2n ** 63n ? String(whole) : null;
 }
 
-function numberKey(key: number): string {
-  if (Number.isNaN(key)) return ".nan";
-  if (!Number.isFinite(key)) return key > 0 ? ".inf" : "-.inf";
-  return String(key);
+function exactInteger(text: string): bigint | null {
+  if (text.length > 100) return null; // no 64 bits are that long
+  const match = integer.exec(text.replaceAll("_", ""));
+  if (match === null) return null;
+  const [, sign, hex, binary, octal, decimal] = match;
+  const prefixed = hex !== undefined ? `0x${hex}` : binary !== undefined ? `0b${binary}` : `0o${octal}`;
+  const size = BigInt(decimal ?? prefixed);
+  return sign === "-" ? -size : size;
+}
+
+/** sigs.k8s.io/yaml makes a float32 of it, and Go's format `g` a text. */
+function floatKey(value: number): string {
+  if (Number.isNaN(value)) return ".nan";
+  if (!Number.isFinite(Math.fround(value))) return value > 0 ? ".inf" : "-.inf";
+  const single = Math.fround(value);
+  let digits = 1;
+  while (Math.fround(Number(single.toPrecision(digits))) !== single) digits++;
+  const [mantissa, exponent] = single.toExponential(digits - 1).split("e") as [string, string];
+  if (Number(exponent) >= -4 && Number(exponent) < 6) return String(Number(single.toPrecision(digits)));
+  return `${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
 }

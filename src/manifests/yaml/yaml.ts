@@ -174,10 +174,9 @@ function mergeSources(node: YamlNode): YamlNode[] {
 
 function keyName(node: YamlNode): string {
   const key = node.is === "alias" ? node.target : node;
-  const value = key.is === "scalar" ? scalarValue(key) : null;
-  const name = keyText(value);
+  const name = key.is === "scalar" ? keyText(key.text, scalarValue(key)) : null;
   if (name !== null) return name;
-  const what = key.is === "scalar" ? "null" : `a ${key.is}`;
+  const what = key.is === "scalar" ? key.text || "null" : `a ${key.is}`;
   throw new SyntaxProblem(`a key must be a word, got ${what}`, node.offset, "bad-key");
 }
 
