@@ -1,0 +1,162 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { parseCidr } from "../../net/address.ts";
+import { PortSet } from "../../net/ports.ts";
+import { compile } from "../compile/live-plan.ts";
+import type { Plan } from "../compile/plan.ts";
+import { type Policy, policyRef } from "../model/policy.ts";
+import { directions } from "../model/verdict.ts";
+import type { World } from "../model/world.ts";
+import { arbitraryWorld } from "../world.arbitrary.ts";
+import { type AskOptions, ask } from "./ask.ts";
+import { endPods } from "./brute-force.arbitrary.ts";
+import { applyChange, type Draft, draft } from "./edits.ts";
+import { explain } from "./explain.ts";
+import type { Reference } from "./reference.ts";
+import { resolveReference } from "./resolve.ts";
+import { clusterRule, networkPolicyRule, targetOf } from "./rule-forms.ts";
+import { type Answer, type Explanation, isProblem } from "./types.ts";
+
+function references(world: World): readonly Reference[] {
+  return [
+    ...endPods(world).map(({ namespace, name }): Reference => ({ kind: "pod", namespace, name })),
+    ...endPods(world).map(({ namespace, name }): Reference => ({ kind: "pod", namespace, name })),
+    ...world.nodes.filter(({ ips }) => ips.length > 0).map(({ name }): Reference => ({ kind: "node", name })),
+    { kind: "addresses", cidr: parseCidr("203.0.113.9/32")!.cidr },
+    { kind: "addresses", cidr: parseCidr("2001:db8::9/128")!.cidr },
+  ];
+}
+
+const points = [
+  PortSet.single("TCP", 80),
+  PortSet.single("TCP", 8080),
+  PortSet.single("UDP", 53),
+  PortSet.single("SCTP", 9003),
+  PortSet.protocol("other"),
+];
+
+const question = (sets: readonly PortSet[]) =>
+  arbitraryWorld()
+    .filter((world) => endPods(world).length > 1)
+    .chain((world) =>
+      fc.record({
+        world: fc.constant(world),
+        from: fc.constantFrom(...references(world)),
+        to: fc.constantFrom(...references(world)),
+        port: fc.constantFrom(...sets).map((set) => ({ kind: "set" as const, set })),
+        family: fc.constantFrom("IPv4" as const, "IPv6" as const),
+      }),
+    );
+
+function explained(plan: Plan, options: AskOptions): Explanation | null {
+  const result = explain(plan, options);
+  return isProblem(result) ? null : result;
+}
+
+function answerAfter(world: World, options: AskOptions, edits: readonly Draft[]): Answer {
+  const answer = ask(compile(applyChange(world, edits)), options);
+  if (isProblem(answer)) throw new Error(answer.message);
+  return answer;
+}
+
+/** Every removal of one rule, peer or port, and the asked put into every place of every policy. */
+function singleEdits(world: World, options: AskOptions, ports: PortSet): readonly Draft[] {
+  const plan = compile(world);
+  return world.policies.flatMap((policy) =>
+    directions.flatMap((direction) => {
+      const rules: readonly object[] = policy.spec?.[direction] ?? [];
+      const other = resolveReference(plan, direction === "ingress" ? options.from : options.to);
+      if (isProblem(other)) return [];
+      const target = targetOf(plan, other, other.ends[0]!);
+      const ref = policyRef(policy);
+      const added = target === null ? [] : valuesFor(policy, direction, target, ports);
+      return [
+        ...rules.flatMap((rule, i) => [
+          draft("remove-rule", ref, ["spec", direction, i]),
+          ...Object.entries(rule).flatMap(([field, list]) =>
+            (field === "from" || field === "to" || field === "ports") && Array.isArray(list) && list.length > 1
+              ? list.map((_, j) =>
+                  draft(field === "ports" ? "remove-port" : "remove-peer", ref, ["spec", direction, i, field, j]),
+                )
+              : [],
+          ),
+        ]),
+        ...[...rules.keys(), rules.length].flatMap((i) =>
+          added.map((value) => draft("add-rule", ref, ["spec", direction, i], value)),
+        ),
+      ];
+    }),
+  );
+}
+
+function valuesFor(
+  policy: Policy,
+  direction: "ingress" | "egress",
+  target: NonNullable<ReturnType<typeof targetOf>>,
+  ports: PortSet,
+) {
+  const { kind } = policy;
+  if (kind === "NetworkPolicy") return [networkPolicyRule(target, ports, direction, policy.metadata.namespace)];
+  return (["Accept", "Deny", "Pass"] as const).flatMap(
+    (action) => clusterRule(kind, action, target, ports, direction) ?? [],
+  );
+}
+
+const turned = (before: Answer, after: Answer): boolean => (before.allowed ? !after.partly : after.allowed);
+
+describe("explain", () => {
+  test("the change turns the answer round", () => {
+    let changes = 0;
+    fc.assert(
+      fc.property(question(points), ({ world, ...options }) => {
+        const before = explained(compile(world), options);
+        if (before === null || before.change.length === 0) return;
+        changes++;
+        const after = answerAfter(world, options, before.change);
+        expect(turned({ ...before, kind: "Verdict" }, after)).toBe(true);
+        for (const list of before.alternatives)
+          expect(turned({ ...before, kind: "Verdict" }, answerAfter(world, options, list))).toBe(true);
+      }),
+      { numRuns: 250 },
+    );
+    expect(changes).toBeGreaterThan(50);
+  });
+
+  test("no single edit does what takes several", () => {
+    fc.assert(
+      fc.property(question(points), ({ world, ...options }) => {
+        const before = explained(compile(world), options);
+        if (before === null || before.change.length < 2) return;
+        for (const edit of singleEdits(world, options, options.port.set))
+          if (turned({ ...before, kind: "Verdict" }, answerAfter(world, options, [edit])))
+            expect([JSON.stringify(edit), before.change.map(({ text }) => text)]).toBe("no such edit");
+      }),
+      { numRuns: 250 },
+    );
+  });
+
+  test("on many ports too", () => {
+    const sets = [PortSet.allPorts, PortSet.of([{ protocol: "TCP", start: 79, end: 8080 }])];
+    fc.assert(
+      fc.property(question(sets), ({ world, ...options }) => {
+        const before = explained(compile(world), options);
+        if (before === null || before.change.length === 0) return;
+        expect(turned({ ...before, kind: "Verdict" }, answerAfter(world, options, before.change))).toBe(true);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("what no policy decides can't be changed by one", () => {
+    fc.assert(
+      fc.property(question(points), ({ world, ...options }) => {
+        const before = explained(compile(world), options);
+        if (before === null || before.unchangeable === undefined) return;
+        expect(before.change).toEqual([]);
+        if (before.unchangeable !== "no-expression")
+          expect([before.egress.exempt, before.ingress.exempt]).not.toContain(null);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
