@@ -40,6 +40,8 @@ export interface PolicyState {
   readonly peers: Readonly<Record<Direction, readonly Entry[]>>;
   /** Port names that its rules of a direction look up: on the subject for ingress, on destinations for egress. */
   readonly portNames: Readonly<Record<Direction, readonly string[]>>;
+  /** Do its reasons have positions? */
+  readonly positioned: boolean;
   /** Has at least one subject pod. */
   active: boolean;
 }
@@ -87,9 +89,13 @@ export class Groups implements GroupInterner {
     return this.#nodeEntries;
   }
 
-  /** Keeps the groups that a policy mentions; forgets what was made for it besides, for rules that turned out not to be understood. */
   add(policy: PolicyState): void {
     for (const entry of mentioned(policy)) entry.refs++;
+    this.forgetUnmentioned();
+  }
+
+  /** Forgets groups made for rules that turned out not to be understood, and for policies that are not added after all. */
+  forgetUnmentioned(): void {
     for (const entry of this.#made) if (entry.refs === 0) this.#drop(entry);
     this.#made = [];
   }

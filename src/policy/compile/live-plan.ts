@@ -2,23 +2,14 @@
 import { type Address, AddressSet, type Family, families, parseAddress, parseCidr } from "../../net/address.ts";
 import { type Policy, policyRef } from "../model/policy.ts";
 import { type Direction, directions, type PortDecision } from "../model/verdict.ts";
-import type { ClusterFacts, ContainerPort, Namespace, Node, Pod, Service, World } from "../model/world.ts";
+import type { ClusterFacts, Namespace, Node, Pod, Service, World } from "../model/world.ts";
 import { isFinished, namespacedName } from "../model/world.ts";
 import { AddressIndex } from "./address-index.ts";
-import { AddressSplit, type UnknownAddress } from "./address-split.ts";
-import { CompiledPolicyClass, InternedPeerClass } from "./classes.ts";
-import {
-  type AddressEntry,
-  type Entry,
-  Groups,
-  isNodeEntry,
-  isPodEntry,
-  type PodEntry,
-  type PolicyState,
-} from "./groups.ts";
-import { Interner } from "./intern.ts";
-import { createJudge, portsKey } from "./judge.ts";
-import { compareInJudgement, compareText } from "./order.ts";
+import type { AddressSplit } from "./address-split.ts";
+import { type Entry, Groups, isNodeEntry, isPodEntry, type PodEntry, type PolicyState } from "./groups.ts";
+import { createJudge } from "./judge.ts";
+import { LiveSplit } from "./live-split.ts";
+import { compareText } from "./order.ts";
 import type {
   AddressGroup,
   Change,
@@ -31,8 +22,9 @@ import type {
   PolicyClass,
 } from "./plan.ts";
 import { policyKey } from "./plan.ts";
+import { compareStates, PodClasses } from "./pod-classes.ts";
 import { compilePolicy } from "./policy.ts";
-import { type Members, type Shape, Shapes } from "./shapes.ts";
+import { type Members, type Shape, Shapes, sameRecord } from "./shapes.ts";
 
 type ByDirection<T> = Record<Direction, T>;
 
@@ -41,23 +33,6 @@ interface PodState {
   /** null: finished or on the host network (spec A8.2, A17.4). */
   readonly shape: Shape | null;
   readonly addresses: Partial<Record<Family, Address>>;
-}
-
-/** What was worked out for a shape; null after something that it came from has changed. */
-interface ShapeClasses {
-  readonly policy: ByDirection<PolicyClass | null>;
-  readonly peer: ByDirection<{
-    readonly groups: readonly PeerGroup[];
-    readonly ports: readonly ContainerPort[];
-    /** By the address groups of one address: the array of the split that lists them. */
-    readonly byAddress: Map<readonly number[], PeerClass>;
-  } | null>;
-}
-
-interface Split {
-  readonly addresses: AddressSplit;
-  readonly unknown: Partial<Record<Family, UnknownAddress>>;
-  nets: readonly NetClass[] | null;
 }
 
 type Owner = { readonly pod: string } | { readonly node: string };
@@ -96,19 +71,23 @@ class Engine implements LivePlan {
   readonly #withoutAddress = new Set<string>();
   /** How many active policies look each port name up on destinations. */
   readonly #destinationNames = new Map<string, number>();
-  readonly #classes = new WeakMap<Shape, ShapeClasses>();
-  readonly #policyClasses = new Interner<PolicyClass>();
-  readonly #peerClasses = new Interner<PeerClass>();
-  readonly #splits: ByDirection<Split | null> = { ingress: null, egress: null };
-  /** Address groups that began or ceased to matter since the split was made. */
-  readonly #pendingSplits: ByDirection<Set<AddressEntry>> = { ingress: new Set(), egress: new Set() };
-  readonly #podSpace: AddressSet;
+  readonly #classes = new PodClasses(
+    this.#groups,
+    () => ++this.#lastId,
+    (name) => this.#destinationNames.has(name),
+  );
+  readonly #splits: ByDirection<LiveSplit>;
+  readonly #nets: ByDirection<{ readonly split: AddressSplit; readonly classes: readonly NetClass[] } | null> = {
+    ingress: null,
+    egress: null,
+  };
   /** null while the first world is read. */
   #delta: Delta | null = null;
 
   constructor(world: World) {
     this.cluster = world.cluster;
-    this.#podSpace = AddressSet.ofCidrs(world.cluster.podCIDRs.flatMap((text) => parseCidr(text)?.cidr ?? []));
+    const podSpace = AddressSet.ofCidrs(world.cluster.podCIDRs.flatMap((text) => parseCidr(text)?.cidr ?? []));
+    this.#splits = { ingress: new LiveSplit(podSpace), egress: new LiveSplit(podSpace) };
     for (const namespace of world.namespaces) this.#putNamespace(namespace);
     for (const node of world.nodes) this.#putNode(node);
     for (const service of world.services) this.services.set(namespacedName(service), service);
@@ -166,31 +145,16 @@ class Engine implements LivePlan {
   }
 
   policyClass(pod: Pod, direction: Direction): PolicyClass {
-    const shape = this.#shapeOf(pod);
-    const classes = this.#classesOf(shape);
-    classes.policy[direction] ??= this.#makePolicyClass(shape, direction);
-    return classes.policy[direction];
+    return this.#classes.policyClass(this.#judged(pod).shape, direction);
   }
 
   podPeer(pod: Pod, family: Family, direction: Direction): PeerClass {
-    const shape = this.#shapeOf(pod);
-    const classes = this.#classesOf(shape);
-    classes.peer[direction] ??= {
-      groups: [...shape.groups]
-        .map(({ group }) => group)
-        .filter((group) => this.#groups.entry(group)!.used[direction] > 0)
-        .sort((a, b) => a.id - b.id),
-      ports: direction === "egress" ? shape.ports.filter(({ name }) => this.#destinationNames.has(name)) : [],
-      byAddress: new Map(),
-    };
-    const { groups, ports, byAddress } = classes.peer[direction];
-    const addressGroups = this.#addressGroups(pod, family, direction);
-    let peer = byAddress.get(addressGroups);
-    if (peer === undefined) {
-      peer = this.#peerClass(direction, groups, addressGroups, ports);
-      byAddress.set(addressGroups, peer);
-    }
-    return peer;
+    const { shape, addresses, pod: known } = this.#judged(pod);
+    const split = this.#splits[direction];
+    const address = addresses[family];
+    const unknown = () => (known.ips.length > 0 ? none : split.unknown(family).covered);
+    const addressGroups = address === undefined ? unknown() : split.current.find(address);
+    return this.#classes.podPeer(shape, addressGroups, direction);
   }
 
   nodePeer(node: Node, address: string, direction: Direction): PeerClass {
@@ -198,116 +162,46 @@ class Engine implements LivePlan {
     for (const { group, used, matcher } of this.#groups.nodeEntries)
       if (used[direction] > 0 && matcher.matches(node.labels)) groups.push(group);
     const parsed = parseAddress(address);
-    const addressGroups = parsed === null ? none : this.#split(direction).addresses.find(parsed);
-    return this.#peerClass(direction, groups, addressGroups, []);
+    const addressGroups = parsed === null ? none : this.#splits[direction].current.find(parsed);
+    return this.#classes.peerClass(groups, addressGroups, [], direction);
   }
 
   addressPeer(address: string, direction: Direction): PeerClass {
     const parsed = parseAddress(address);
     if (parsed === null) throw new RangeError(`not an IP address: ${JSON.stringify(address)}`);
-    return this.#peerClass(direction, [], this.#split(direction).addresses.find(parsed), []);
+    return this.#classes.peerClass([], this.#splits[direction].current.find(parsed), [], direction);
   }
 
   addressDependent(pod: Pod, family: Family, direction: Direction): readonly AddressGroup[] {
-    this.#shapeOf(pod);
-    return pod.ips.length > 0 ? [] : this.#unknownAddress(family, direction).dependent;
+    return this.#judged(pod).pod.ips.length > 0 ? [] : this.#splits[direction].unknown(family).dependent;
   }
 
   netClasses(direction: Direction): readonly NetClass[] {
-    const split = this.#split(direction);
-    split.nets ??= split.addresses.pieces.map((piece) => ({
-      get set() {
-        return piece.set;
-      },
-      peer: this.#peerClass(direction, [], piece.groups, []),
-    }));
-    return split.nets;
+    const split = this.#splits[direction].current;
+    let nets = this.#nets[direction];
+    if (nets?.split !== split) {
+      const classes = split.pieces.map((piece) => ({
+        get set() {
+          return piece.set;
+        },
+        peer: this.#classes.peerClass([], piece.groups, [], direction),
+      }));
+      nets = { split, classes };
+      this.#nets[direction] = nets;
+    }
+    return nets.classes;
   }
 
   groups(direction: Direction): Iterable<PeerGroup> {
     return this.#groups.used(direction);
   }
 
-  #shapeOf(pod: Pod): Shape {
+  #judged(pod: Pod): PodState & { readonly shape: Shape } {
     const key = namespacedName(pod);
     const state = this.#podStates.get(key);
     if (state === undefined) throw new RangeError(`pod ${key} is not in the plan`);
-    if (state.shape === null) throw new RangeError(`pod ${key} is finished or on the host network: it has no class`);
-    return state.shape;
-  }
-
-  #classesOf(shape: Shape): ShapeClasses {
-    let classes = this.#classes.get(shape);
-    if (classes === undefined) {
-      classes = { policy: { ingress: null, egress: null }, peer: { ingress: null, egress: null } };
-      this.#classes.set(shape, classes);
-    }
-    return classes;
-  }
-
-  #makePolicyClass(shape: Shape, direction: Direction): PolicyClass {
-    const states: PolicyState[] = [];
-    const names = new Set<string>();
-    for (const { group } of shape.groups) {
-      for (const state of this.#groups.entry(group)!.subjects) {
-        const { rules, isolates } = state.compiled;
-        if (rules[direction].length === 0 && !isolates[direction]) continue;
-        states.push(state);
-        if (direction === "ingress") for (const name of state.portNames.ingress) names.add(name);
-      }
-    }
-    states.sort(compareStates); // quick: each group's are in order already
-    const ownPorts = names.size === 0 ? [] : shape.ports.filter(({ name }) => names.has(name));
-    const key = `${direction} ${states.map(({ id }) => id).join()} ${portsKey(ownPorts)}`;
-    return this.#policyClasses.get(key, () => {
-      const policies = states.map(({ compiled }) => compiled);
-      return new CompiledPolicyClass(++this.#lastId, direction, policies, ownPorts);
-    });
-  }
-
-  /** `groups` in any order, besides the address groups. */
-  #peerClass(
-    direction: Direction,
-    groups: readonly PeerGroup[],
-    addressGroups: readonly number[],
-    ports: readonly ContainerPort[],
-  ): PeerClass {
-    const all = [...groups, ...addressGroups.map((id) => this.#groups.group(id))].sort((a, b) => a.id - b.id);
-    const key = `${direction} ${all.map(({ id }) => id).join()} ${portsKey(ports)}`;
-    return this.#peerClasses.get(key, () => new InternedPeerClass(++this.#lastId, direction, all, ports));
-  }
-
-  /** Ids of the address groups that a pod is in over one family; equal lists of one split are one array. */
-  #addressGroups(pod: Pod, family: Family, direction: Direction): readonly number[] {
-    const address = this.#podStates.get(namespacedName(pod))!.addresses[family];
-    if (address !== undefined) return this.#split(direction).addresses.find(address);
-    return pod.ips.length > 0 ? none : this.#unknownAddress(family, direction).covered;
-  }
-
-  #unknownAddress(family: Family, direction: Direction): UnknownAddress {
-    const split = this.#split(direction);
-    split.unknown[family] ??= split.addresses.unknown(family, this.#podSpace);
-    return split.unknown[family];
-  }
-
-  #split(direction: Direction): Split {
-    const pending = this.#pendingSplits[direction];
-    let split = this.#splits[direction];
-    if (split === null || pending.size > rebuildAbove) {
-      const groups: AddressGroup[] = [];
-      for (const group of this.groups(direction)) if (group.kind === "addresses") groups.push(group);
-      split = freshSplit(AddressSplit.of(groups));
-    } else if (pending.size > 0) {
-      let { addresses } = split;
-      for (const { group, used } of pending) {
-        if (used[direction] > 0 && !addresses.has(group)) addresses = addresses.with(group);
-        else if (used[direction] === 0 && addresses.has(group)) addresses = addresses.without(group);
-      }
-      if (addresses !== split.addresses) split = freshSplit(addresses);
-    }
-    pending.clear();
-    this.#splits[direction] = split;
-    return split;
+    if (!hasShape(state)) throw new RangeError(`pod ${key} is finished or on the host network: it has no class`);
+    return state;
   }
 
   // ---- pods, namespaces, nodes --------------------------------------------------------------------------------------
@@ -366,6 +260,11 @@ class Engine implements LivePlan {
   }
 
   #putNode(node: Node): void {
+    const before = this.nodes.get(node.name);
+    if (before !== undefined && sameRecord(before.labels, node.labels) && before.ips.join() === node.ips.join()) {
+      this.nodes.set(node.name, node); // a heartbeat
+      return;
+    }
     this.#removeNode(node.name);
     const owner: Owner = { node: node.name };
     const addresses = node.ips.flatMap((text) => parseAddress(text) ?? []);
@@ -391,6 +290,10 @@ class Engine implements LivePlan {
     const before = this.#policyStates.get(key);
     this.policies.set(key, policy);
     const state = this.#makePolicy(policy);
+    if (policy.source === null && before?.positioned === false && before.compiled.content === state.compiled.content) {
+      this.#groups.forgetUnmentioned(); // a resync: nothing changed
+      return;
+    }
     this.#policyStates.set(key, state);
     this.#enforce(state);
     this.#dropPolicy(before); // last: groups that both name must not look unused in between
@@ -417,6 +320,7 @@ class Engine implements LivePlan {
       subject: subject === null ? null : this.#groups.entry(subject)!,
       peers: { ingress: peers("ingress"), egress: peers("egress") },
       portNames: { ingress: portNames("ingress"), egress: portNames("egress") },
+      positioned: policy.source !== null,
       active: false,
     };
   }
@@ -444,8 +348,7 @@ class Engine implements LivePlan {
 
   #subjectChanged({ members }: PodEntry): void {
     for (const shape of members.shapes) {
-      const classes = this.#classes.get(shape);
-      if (classes !== undefined) for (const direction of directions) classes.policy[direction] = null;
+      this.#classes.forgetPolicies(shape);
       this.#touch(shape);
     }
   }
@@ -480,7 +383,8 @@ class Engine implements LivePlan {
       if (this.#delta !== null) this.#delta.nodes = true;
       return;
     }
-    if (this.#splits[direction] !== null) this.#pendingSplits[direction].add(entry);
+    if (entry.used[direction] > 0) this.#splits[direction].add(entry.group);
+    else this.#splits[direction].remove(entry.group);
     const delta = this.#delta;
     if (delta === null) return;
     delta.nets[direction] = true;
@@ -492,8 +396,7 @@ class Engine implements LivePlan {
   }
 
   #peerChanged(shape: Shape, direction: Direction): void {
-    const classes = this.#classes.get(shape);
-    if (classes !== undefined) classes.peer[direction] = null;
+    this.#classes.forgetPeer(shape, direction);
     this.#touch(shape);
   }
 
@@ -503,14 +406,11 @@ class Engine implements LivePlan {
     if (entry === undefined) return; // the group is being made: nobody uses it yet
     const inhabited = members.shapes.size > 0;
     for (const state of entry.subjects) if (state.active !== inhabited) this.#setActive(state, inhabited);
-    const classes = this.#classes.get(shape);
-    if (classes !== undefined) {
-      for (const direction of directions) {
-        if (entry.subjects.length > 0) classes.policy[direction] = null;
-        if (entry.used[direction] > 0) classes.peer[direction] = null;
-      }
+    if (entry.subjects.length > 0) {
+      this.#classes.forgetPolicies(shape);
+      this.#touch(shape);
     }
-    if (entry.subjects.length > 0 || directions.some((direction) => entry.used[direction] > 0)) this.#touch(shape);
+    for (const direction of directions) if (entry.used[direction] > 0) this.#peerChanged(shape, direction);
   }
 
   #touch(shape: Shape): void {
@@ -520,12 +420,7 @@ class Engine implements LivePlan {
 
 const none: readonly number[] = [];
 
-/** Changes of a split up to which it is changed group by group: each costs about a hundredth of making it anew. */
-const rebuildAbove = 30;
-
-const freshSplit = (addresses: AddressSplit): Split => ({ addresses, unknown: {}, nets: null });
-
-const compareStates = (a: PolicyState, b: PolicyState): number => compareInJudgement(a.compiled, b.compiled);
+const hasShape = (state: PodState): state is PodState & { readonly shape: Shape } => state.shape !== null;
 
 function podAddresses(pod: Pod): Partial<Record<Family, Address>> {
   const addresses: Partial<Record<Family, Address>> = {};

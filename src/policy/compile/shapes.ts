@@ -88,13 +88,15 @@ export class Shapes {
   /** Sets a namespace's labels; null when its object is gone: it then has its name label only (spec A10.7). */
   setNamespace(name: string, labels: Labels | null): void {
     const namespace = this.#namespace(name);
+    const now = { ...labels, [namespaceNameLabel]: name };
+    if (sameRecord(namespace.labels, now)) return;
     for (const token of labelTokens(namespace.labels)) removeFrom(this.#namespacesByToken, token, namespace);
-    namespace.labels = { ...labels, [namespaceNameLabel]: name };
+    namespace.labels = now;
     for (const token of labelTokens(namespace.labels)) addTo(this.#namespacesByToken, token, namespace);
     for (const shape of namespace.shapes.values()) {
-      const now = new Set(this.#groupsOf(shape));
-      for (const members of now) if (!shape.groups.has(members)) this.#join(shape, members);
-      for (const members of [...shape.groups]) if (!now.has(members)) this.#leave(shape, members);
+      const groups = new Set(this.#groupsOf(shape));
+      for (const members of groups) if (!shape.groups.has(members)) this.#join(shape, members);
+      for (const members of [...shape.groups]) if (!groups.has(members)) this.#leave(shape, members);
     }
   }
 
@@ -195,6 +197,12 @@ export function normalPorts(ports: readonly ContainerPort[]): readonly Container
   return [...byText.values()].sort(
     (a, b) => compareText(a.name, b.name) || compareText(a.protocol, b.protocol) || a.number - b.number,
   );
+}
+
+/** Have two objects the same keys and values? */
+export function sameRecord(a: Labels, b: Labels): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key]);
 }
 
 function addTo<T>(map: Map<string, Set<T>>, key: string, value: T): void {

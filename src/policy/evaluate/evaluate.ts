@@ -55,7 +55,7 @@ export function decisions(
   if (itself && !viaService) return { egress: exempt("self"), ingress: exempt("self") }; // A7.1, C11.1; else A7.2, C11.2
   const ownNode =
     source.kind === "node" && destination.kind === "pod" && destination.pod.node !== null
-      ? source.node?.name === destination.pod.node
+      ? source.node.name === destination.pod.node
       : false;
   return {
     egress: judge(plan, source, destination, family, "egress"),
@@ -76,10 +76,10 @@ export function portsOf(pieces: readonly PortDecision[], verdict: Decision["verd
   return ports;
 }
 
-/** An end as policies see it: `node: null` is a node that is not known, of a pod on its host network. */
+/** An end as policies see it; a node without an address of the family asked has `null`. */
 type Party =
   | { readonly kind: "pod"; readonly pod: Pod }
-  | { readonly kind: "node"; readonly node: Node | null; readonly address: string | null }
+  | { readonly kind: "node"; readonly node: Node; readonly address: string | null }
   | { readonly kind: "address"; readonly address: string };
 
 function resolve(plan: Plan, end: End, family: Family): Party {
@@ -93,11 +93,11 @@ function resolve(plan: Plan, end: End, family: Family): Party {
   if (!pod.hostNetwork && !isFinished(pod)) return told;
   const address = addressOf(pod.ips, family);
   if (pod.hostNetwork) {
-    const node = pod.node === null ? null : (plan.nodes.get(pod.node) ?? null);
-    return { kind: "node", node, address: address ?? (node && addressOf(node.ips, family)) };
+    const node = pod.node === null ? unknownNode : (plan.nodes.get(pod.node) ?? { ...unknownNode, name: pod.node });
+    return { kind: "node", node, address: addressOf(node.ips, family) ?? address };
   }
   // A finished pod takes part in nothing: what it had is an address like any other (A17.4).
-  return address === null ? { kind: "node", node: null, address: null } : { kind: "address", address };
+  return address === null ? { kind: "node", node: unknownNode, address } : { kind: "address", address };
 }
 
 const addressOf = (ips: readonly string[], family: Family): string | null =>
@@ -113,12 +113,13 @@ function peerOf(plan: Plan, party: Party, family: Family, direction: Direction):
     case "pod":
       return plan.podPeer(party.pod, family, direction);
     case "node":
-      return plan.nodePeer(party.node ?? unknownNode, party.address ?? "", direction);
+      return plan.nodePeer(party.node, party.address ?? "", direction);
     case "address":
       return plan.addressPeer(party.address, direction);
   }
 }
 
+/** The node of a pod on the host network of which nothing else is known; no pod is on a node of this name. */
 const unknownNode: Node = { name: "", labels: {}, ips: [], podCIDRs: [], source: null };
 
 const exempt = (exemption: Exemption): readonly PortDecision[] => exemptions[exemption];

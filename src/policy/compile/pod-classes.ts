@@ -1,0 +1,116 @@
+/** The classes of shapes of pods: made when asked for, remembered until something that they come from changes. */
+import { type Direction, directions } from "../model/verdict.ts";
+import type { ContainerPort } from "../model/world.ts";
+import { CompiledPolicyClass, InternedPeerClass } from "./classes.ts";
+import type { Groups, PolicyState } from "./groups.ts";
+import { Interner } from "./intern.ts";
+import { portsKey } from "./judge.ts";
+import { compareInJudgement } from "./order.ts";
+import type { PeerClass, PeerGroup, PolicyClass } from "./plan.ts";
+import type { Shape } from "./shapes.ts";
+
+type ByDirection<T> = Record<Direction, T>;
+
+interface Remembered {
+  readonly policy: ByDirection<PolicyClass | null>;
+  readonly peer: ByDirection<{
+    readonly groups: readonly PeerGroup[];
+    readonly ports: readonly ContainerPort[];
+    /** By the address groups of one address: the array of the split that lists them. */
+    readonly byAddress: WeakMap<readonly number[], PeerClass>;
+  } | null>;
+}
+
+export const compareStates = (a: PolicyState, b: PolicyState): number => compareInJudgement(a.compiled, b.compiled);
+
+export class PodClasses {
+  readonly #groups: Groups;
+  readonly #nextId: () => number;
+  readonly #usesName: (name: string) => boolean;
+  readonly #remembered = new WeakMap<Shape, Remembered>();
+  readonly #policyClasses = new Interner<PolicyClass>();
+  readonly #peerClasses = new Interner<PeerClass>();
+
+  /** `usesName`: do egress rules look this port name up on destinations? */
+  constructor(groups: Groups, nextId: () => number, usesName: (name: string) => boolean) {
+    this.#groups = groups;
+    this.#nextId = nextId;
+    this.#usesName = usesName;
+  }
+
+  policyClass(shape: Shape, direction: Direction): PolicyClass {
+    const { policy } = this.#of(shape);
+    policy[direction] ??= this.#makePolicyClass(shape, direction);
+    return policy[direction];
+  }
+
+  /** The peer class of a pod whose address is in these address groups. */
+  podPeer(shape: Shape, addressGroups: readonly number[], direction: Direction): PeerClass {
+    const { peer } = this.#of(shape);
+    peer[direction] ??= {
+      groups: Array.from(shape.groups, ({ group }) => group).filter(
+        (group) => this.#groups.entry(group)!.used[direction] > 0,
+      ),
+      ports: direction === "egress" ? shape.ports.filter(({ name }) => this.#usesName(name)) : [],
+      byAddress: new WeakMap(),
+    };
+    const { groups, ports, byAddress } = peer[direction];
+    let found = byAddress.get(addressGroups);
+    if (found === undefined) {
+      found = this.peerClass(groups, addressGroups, ports, direction);
+      byAddress.set(addressGroups, found);
+    }
+    return found;
+  }
+
+  /** `groups` in any order, besides the address groups. */
+  peerClass(
+    groups: readonly PeerGroup[],
+    addressGroups: readonly number[],
+    ports: readonly ContainerPort[],
+    direction: Direction,
+  ): PeerClass {
+    const all = [...groups, ...addressGroups.map((id) => this.#groups.group(id))].sort((a, b) => a.id - b.id);
+    const key = `${direction} ${all.map(({ id }) => id).join()} ${portsKey(ports)}`;
+    return this.#peerClasses.get(key, () => new InternedPeerClass(this.#nextId(), direction, all, ports));
+  }
+
+  forgetPolicies(shape: Shape): void {
+    const remembered = this.#remembered.get(shape);
+    if (remembered !== undefined) for (const direction of directions) remembered.policy[direction] = null;
+  }
+
+  forgetPeer(shape: Shape, direction: Direction): void {
+    const remembered = this.#remembered.get(shape);
+    if (remembered !== undefined) remembered.peer[direction] = null;
+  }
+
+  #of(shape: Shape): Remembered {
+    let remembered = this.#remembered.get(shape);
+    if (remembered === undefined) {
+      remembered = { policy: { ingress: null, egress: null }, peer: { ingress: null, egress: null } };
+      this.#remembered.set(shape, remembered);
+    }
+    return remembered;
+  }
+
+  #makePolicyClass(shape: Shape, direction: Direction): PolicyClass {
+    const states: PolicyState[] = [];
+    const names = new Set<string>();
+    for (const { group } of shape.groups) {
+      for (const state of this.#groups.entry(group)!.subjects) {
+        const { rules, isolates } = state.compiled;
+        if (rules[direction].length === 0 && !isolates[direction]) continue; // no effect: A3.3, C3.3
+        states.push(state);
+        if (direction === "ingress") for (const name of state.portNames.ingress) names.add(name);
+      }
+    }
+    states.sort(compareStates); // quick: each group's are in order already
+    const ownPorts = names.size === 0 ? [] : shape.ports.filter(({ name }) => names.has(name));
+    const key = `${direction} ${states.map(({ id }) => id).join()} ${portsKey(ownPorts)}`;
+    return this.#policyClasses.get(key, () => {
+      const policies = states.map(({ compiled }) => compiled);
+      return new CompiledPolicyClass(this.#nextId(), direction, policies, ownPorts);
+    });
+  }
+}
