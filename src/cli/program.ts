@@ -3,6 +3,7 @@ import { type Command, CommanderError, Command as Program } from "commander";
 import { register as can } from "./commands/can.ts";
 import { register as completion } from "./commands/completion.ts";
 import { register as diff } from "./commands/diff.ts";
+import { register as explain } from "./commands/explain.ts";
 import { register as map } from "./commands/map.ts";
 import { register as test } from "./commands/test.ts";
 import { register as verify } from "./commands/verify.ts";
@@ -45,7 +46,7 @@ export function buildProgram(shell: Shell): Command {
       outputError: (text, write) => write(text.replace(/^error: (.*?)\.?\s*$/s, "error: $1\n")),
     });
   program.commandsGroup("Ask:");
-  for (const register of [can, map, diff, test]) register(program, shell);
+  for (const register of [can, explain, map, diff, test]) register(program, shell);
   program.commandsGroup("Prove:");
   verify(program, shell);
   program.commandsGroup("Other:");

@@ -7,7 +7,7 @@ import { oneLine } from "./escape.ts";
 export const exemptionText: Readonly<Record<Exemption, string>> = {
   self: "a pod always reaches itself",
   "own-node": "policies never keep a pod's own node out",
-  "no-pod": "no pod at either end, so no policy applies",
+  "no-pod": "no pod at this end, so no policy applies",
 };
 
 /** `db.yaml:14`; empty for objects from a cluster. */

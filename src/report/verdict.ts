@@ -114,7 +114,8 @@ function editLines(edit: Edit): string[] {
   const lines = [`  ${oneLine(edit.text)}${where === "" ? "" : `   ${where}`}`];
   if (edit.value === undefined) return lines;
   const isElement = edit.op !== "add-policy";
-  const snippet = yamlLines(isElement ? [edit.value] : edit.value, 72);
+  const value = yamlLines(edit.value, 72);
+  const snippet = isElement ? value.map((text, i) => `${i === 0 ? "-" : " "} ${text}`) : value;
   const path = edit.path.replace(/\[\d+\]$/, "");
   return [...lines, ...(isElement ? [`    ${path}:`] : []), ...snippet.map((text) => `    ${text}`)];
 }

@@ -160,15 +160,19 @@ function openBadges(
   for (const seed of everyone) {
     const reached = relation.targets(seed);
     if (reached.length < 2) continue;
-    const from = everyone.filter((i) =>
-      relation.covers(
-        i,
-        reached.filter((j) => j !== i),
-        skip,
-      ),
+    // A member must take part in earnest: pairs that are never judged prove nothing.
+    const from = everyone.filter(
+      (i) =>
+        relation.covers(
+          i,
+          reached.filter((j) => j !== i),
+          skip,
+        ) && reached.some((j) => j !== i && !skip(i, j)),
     );
     // The seed itself may be reached by all the others too; its own row can't tell.
-    const to = everyone.filter((j) => from.every((i) => i === j || relation.covers(i, [j], skip)));
+    const to = everyone.filter(
+      (j) => from.every((i) => i === j || relation.covers(i, [j], skip)) && from.some((i) => i !== j && !skip(i, j)),
+    );
     if (from.length * to.length > best.from.length * best.to.length) best = { from, to };
   }
   if (best.from.length < 2 || best.to.length < 2 || best.from.length + best.to.length < 6) return [];
