@@ -31,11 +31,10 @@ export function buildProgram(shell: Shell): Command {
     .usage("COMMAND [flags]")
     .version(`bulkhead ${shell.version}`, "--version", "print the version")
     .helpOption("-h, --help", "help for this command")
-    .helpCommand("help [command]", "help for a command")
     .addHelpText("after", examples)
     .showSuggestionAfterError()
     .exitOverride()
-    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
@@ -49,8 +48,10 @@ export function buildProgram(shell: Shell): Command {
   for (const register of [can, explain, map, diff, test]) register(program, shell);
   program.commandsGroup("Prove:");
   verify(program, shell);
-  program.commandsGroup("Other:");
+  const other = "Other:";
+  program.commandsGroup(other);
   for (const register of [completion, version]) register(program, shell);
+  program.addHelpCommand(new Program("help").argument("[command]").description("Help for a command").helpGroup(other));
   return program;
 }
 
