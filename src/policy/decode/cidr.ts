@@ -54,16 +54,18 @@ export function cidrWarnings(text: string, path: Path): string[] {
 }
 
 /**
- * Is `inner` inside `outer` and smaller (spec B5.7)? null when one of them is no CIDR.
+ * Is `inner` inside `outer` and smaller (spec B5.7)? Sizes are compared as they are written, as the server does, which
+ * matters for IPv4-mapped networks. Both must be CIDRs that some Kubernetes version accepts.
  */
-export function isStrictSubset(inner: string, outer: string): boolean | null {
-  const a = parseCidr(inner)?.cidr;
-  const b = parseCidr(outer)?.cidr;
-  if (a === undefined || b === undefined) return null;
-  if (a.family !== b.family || a.prefix <= b.prefix) return false;
-  const range = cidrRange(b);
-  return a.value >= range.start && a.value <= range.end;
+export function isStrictSubset(inner: string, outer: string): boolean {
+  const a = parseCidr(inner);
+  const b = parseCidr(outer);
+  if (a === null || b === null || a.cidr.family !== b.cidr.family) return false;
+  const { start, end } = cidrRange(b.cidr);
+  return a.cidr.value >= start && a.cidr.value <= end && writtenPrefix(inner) > writtenPrefix(outer);
 }
+
+const writtenPrefix = (text: string): number => Number(text.slice(text.indexOf("/") + 1));
 
 /** CEL's `isCIDR`: host bits pass, leading zeros, zones and IPv4-mapped addresses do not (spec C8.4). */
 export function isCelCidr(text: string): boolean {

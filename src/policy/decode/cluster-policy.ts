@@ -2,8 +2,8 @@
 import type { ClusterPolicyKind, ClusterPolicySpec } from "../model/policy.ts";
 import type { Path } from "../model/source.ts";
 import { clusterPolicySchema } from "./cluster-schema.ts";
-import { type Decoded, type DecodeOptions, modelMeta, withDuplicates } from "./decoded.ts";
-import type { FieldError } from "./field-error.ts";
+import { type Decoded, type DecodeOptions, modelMeta } from "./decoded.ts";
+import { duplicateField, type FieldError } from "./field-error.ts";
 import { type DecodedMeta, validateMetadata, validateMetadataUpdate } from "./metadata.ts";
 import { checkSchema } from "./schema.ts";
 import { decodeShape, isObject, type Shaped } from "./shape.ts";
@@ -26,11 +26,12 @@ function read(object: unknown, kind: ClusterPolicyKind, options: DecodeOptions):
   const schema = clusterPolicySchema(kind, options.crdChannel ?? "experimental");
   const checked = checkSchema(object, schema, [], kind === "ClusterNetworkPolicy" ? "C2" : "C16");
   const isUnknown = (e: FieldError): boolean => e.kind === "UnknownField";
-  const decodingErrors = [...shaped.errors, ...checked.errors.filter(isUnknown)];
+  // custom resources are read without types first, which finds the duplicates, and pruned later
+  const duplicates = (options.duplicates ?? []).map(duplicateField);
   return {
     meta: (shaped.value ?? {}) as DecodedMeta,
     spec: isObject(checked.value) ? checked.value["spec"] : null,
-    decodingErrors: withDuplicates(decodingErrors, options.duplicates ?? [], object),
+    decodingErrors: [...duplicates, ...shaped.errors, ...checked.errors.filter(isUnknown)],
     schemaErrors: checked.errors.filter((e) => !isUnknown(e)),
     warnings: checked.warnings,
   };

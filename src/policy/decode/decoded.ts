@@ -50,15 +50,26 @@ function comesBefore(a: Path, b: Path, object: unknown, orders: KeyOrder): numbe
   return a.length - b.length;
 }
 
-/** Unknown and duplicate fields in the order in which a reader of the text meets them (spec B9.3). */
+const pathKey = (path: Path): string => path.join("\0");
+
+/**
+ * Adds the duplicate fields to the errors of a typed object, in the order in which a reader of the text meets them (spec B9.3).
+ * What is inside an unknown field, or the field itself, is not looked at twice.
+ */
 export function withDuplicates(
   errors: readonly FieldError[],
   duplicates: readonly Path[],
   object: unknown,
 ): readonly FieldError[] {
   if (duplicates.length === 0) return errors;
+  const unknown = errors.filter((e) => e.kind === "UnknownField").map((e) => e.path);
+  const unknownKeys = new Set(unknown.map(pathKey));
+  const deepest = unknown.reduce((most, path) => Math.max(most, path.length), 0);
+  const isInUnknown = (path: Path): boolean =>
+    path.slice(0, deepest).some((_, i) => unknownKeys.has(pathKey(path.slice(0, i + 1))));
+  const found = duplicates.filter((path) => !isInUnknown(path));
   const orders: KeyOrder = new WeakMap();
-  return [...errors, ...duplicates.map(duplicateField)].sort((a, b) => comesBefore(a.path, b.path, object, orders));
+  return [...errors, ...found.map(duplicateField)].sort((a, b) => comesBefore(a.path, b.path, object, orders));
 }
 
 /** The model's metadata. A generated name is not known yet; its prefix stands for it. */

@@ -59,9 +59,13 @@ export function formatErrorBody(error: FieldError): string {
   return detail === "" ? head : `${head}: ${detail}`;
 }
 
-/** `spec.ingress[0].ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive`. */
+/**
+ * `spec.ingress[0].ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive`. An error about the whole object
+ * has the server's `<nil>` for a path.
+ */
 export function formatFieldError(error: FieldError): string {
-  return isDecodingError(error) ? formatErrorBody(error) : `${formatPath(error.path)}: ${formatErrorBody(error)}`;
+  if (isDecodingError(error)) return formatErrorBody(error);
+  return `${error.path.length === 0 ? "<nil>" : formatPath(error.path)}: ${formatErrorBody(error)}`;
 }
 
 export const required = (code: string, path: Path, detail = ""): FieldError => ({

@@ -121,7 +121,7 @@ function validateCommon(meta: DecodedMeta): FieldError[] {
   ];
 }
 
-/** A trailing dash of a prefix is fine: characters will follow it. */
+/** A trailing dash of a prefix is fine, characters will follow it. The server overwrites the one before the dash as well. */
 const maskDash = (prefix: string): string =>
   prefix.length > 1 && prefix.endsWith("-") ? `${prefix.slice(0, -2)}a` : prefix;
 

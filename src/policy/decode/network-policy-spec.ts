@@ -1,4 +1,5 @@
 /** networking.k8s.io/v1 NetworkPolicy: what the API server checks after decoding (spec B3–B8, A2.10, A2.11). */
+import { parseCidr } from "../../net/address.ts";
 import { maxPort, minPort } from "../../net/ports.ts";
 import type {
   IPBlock,
@@ -61,11 +62,11 @@ function validateIPBlock({ cidr, except }: IPBlock, path: Path, options: SpecOpt
   const check = (text: string, at: Path): FieldError[] =>
     options.knownCidrs.has(text) ? [] : validateCidr(text, at, options.strictCidrs);
   const errors = check(cidr, cidrPath);
-  if (isStrictSubset(cidr, cidr) === null) return errors;
+  if (parseCidr(cidr) === null) return errors;
   for (const [i, text] of (except ?? []).entries()) {
     const at = [...path, "except", i];
     errors.push(...check(text, at).map((e) => (e.code === "B5.5" ? { ...e, code: "B5.6" } : e)));
-    if (isStrictSubset(text, cidr) === false) {
+    if (parseCidr(text) !== null && !isStrictSubset(text, cidr)) {
       errors.push(invalid("B5.7", at, text, "must be a strict subset of `cidr`"));
     }
   }

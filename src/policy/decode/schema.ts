@@ -192,7 +192,8 @@ function typeWords(value: unknown, wanted: string): readonly [wanted: string, gi
   if (typeof value === "string") return [wanted, "string"];
   const isNumber = typeof value === "number" || typeof value === "bigint";
   if (wanted === "integer") return ["int32", isNumber ? "float64" : ""];
-  if (isNumber) return [wanted, Number.isInteger(Number(value)) ? "integer" : "number"];
+  if (isNumber)
+    return [wanted, Number.isInteger(Number(value)) && Math.abs(Number(value)) < 2 ** 63 ? "integer" : "number"];
   return [wanted, typeof value];
 }
 

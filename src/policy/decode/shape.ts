@@ -5,6 +5,7 @@
  */
 import type { Path } from "../model/source.ts";
 import { type FieldError, unknownField } from "./field-error.ts";
+import { quote } from "./go-format.ts";
 
 type Scalar = "string" | "bool" | "int32" | "int64";
 
@@ -77,8 +78,7 @@ class Decoder {
       case "int64":
         return this.#integer(value, shape.kind, at);
       case "intOrString":
-        // its own UnmarshalJSON does not know the field that it fills
-        return typeof value === "string" ? value : this.#integer(value, "int32", { ...at, struct: "" });
+        return typeof value === "string" ? value : this.#integer(value, "int32", at);
       case "time":
         return this.#time(value, at);
       case "list":
@@ -98,9 +98,10 @@ class Decoder {
   }
 
   #time(value: unknown, at: Place): unknown {
-    if (typeof value !== "string") return this.#mismatch(value, "string", { ...at, struct: "" });
+    if (typeof value !== "string") return this.#mismatch(value, "string", at);
     if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(value)) return value;
-    return this.#fail(at, `parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00"`);
+    const given = quote(value);
+    return this.#fail(at, `parsing time ${given} as "2006-01-02T15:04:05Z07:00": cannot parse ${given} as "2006"`);
   }
 
   #list(value: unknown, shape: Extract<Shape, { kind: "list" }>, at: Place): unknown {
@@ -165,7 +166,6 @@ export const emptyObject = (): Record<string, unknown> => Object.create(null) as
 /** Decodes `value`, which stands at `path` of the object, as `shape`. Finds everything wrong, not only the first. */
 export function decodeShape(value: unknown, shape: Shape, path: Path = []): Shaped {
   const decoder = new Decoder();
-  const fields = path.filter((step) => typeof step === "string").join(".");
-  const decoded = decoder.decode(value, shape, { path, struct: "", fields });
+  const decoded = decoder.decode(value, shape, { path, struct: "", fields: "" });
   return { value: decoded, errors: decoder.errors, nulls: decoder.nulls };
 }

@@ -15,6 +15,9 @@ export type StrictJson =
       };
     };
 
+/** The API server reports no more than this, and each one only once. */
+const maxDuplicates = 100;
+
 /** Levels of nesting; kubernetes-sigs/json has the same limit. */
 const maxDepth = 10_000;
 
@@ -41,6 +44,7 @@ class Parser {
   readonly duplicates: Path[] = [];
   readonly #text: string;
   readonly #stack: Frame[] = [];
+  readonly #seen = new Set<string>();
   #at = 0;
 
   constructor(text: string) {
@@ -104,14 +108,18 @@ class Parser {
     this.#blanks();
     if (frame?.kind !== "object" || this.#text[this.#at] !== '"') this.#fail("expected a field name in quotes");
     frame.key = this.#string();
-    if (Object.hasOwn(frame.value, frame.key)) this.duplicates.push(this.#path());
+    if (Object.hasOwn(frame.value, frame.key)) this.#duplicate();
     this.#blanks();
     if (this.#text[this.#at] !== ":") this.#fail("expected a colon after the field name");
     this.#at++;
   }
 
-  #path(): Path {
-    return this.#stack.map((frame): PathStep => (frame.kind === "object" ? frame.key : frame.value.length));
+  #duplicate(): void {
+    if (this.#seen.size >= maxDuplicates) return;
+    const path = this.#stack.map((frame): PathStep => (frame.kind === "object" ? frame.key : frame.value.length));
+    const key = JSON.stringify(path);
+    if (!this.#seen.has(key)) this.duplicates.push(path);
+    this.#seen.add(key);
   }
 
   #string(): string {
@@ -170,7 +178,7 @@ function setLast(object: Record<string, unknown>, key: string, value: unknown): 
   } else object[key] = value;
 }
 
-/** Parses JSON text. `duplicates` are the paths of fields that were given more than once, in the order of the text. */
+/** Parses JSON text. `duplicates` are the first 100 paths that were given more than once, in the order of the text. */
 export function parseStrictJson(text: string): StrictJson {
   const parser = new Parser(text);
   try {
