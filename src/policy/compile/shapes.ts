@@ -49,8 +49,8 @@ export interface MembershipListener {
 export class Shapes {
   readonly #namespaces = new Map<string, NamespaceShapes>();
   readonly #namespacesByToken = new Map<string, Set<NamespaceShapes>>();
-  /** Each under the most telling thing it asks of a member: see `groupIndexKey`. */
-  readonly #groups = new Map<string, Set<Members>>();
+  /** Each under the most telling thing it asks of a member's namespace, then of the member: see `filedUnder`. */
+  readonly #groups = new Map<string, Map<string, Set<Members>>>();
   readonly #byPortName = new Map<string, Set<Shape>>();
   readonly #listener: MembershipListener;
 
@@ -102,7 +102,10 @@ export class Shapes {
 
   addGroup(group: PodGroup, namespaces: Matcher | string, pods: Matcher): Members {
     const members: Members = { group, shapes: new Set(), namespaces, pods };
-    addTo(this.#groups, groupIndexKey(members), members);
+    const [namespaceToken, podToken] = filedUnder(members);
+    const byPod = this.#groups.get(namespaceToken) ?? new Map<string, Set<Members>>();
+    this.#groups.set(namespaceToken, byPod);
+    addTo(byPod, podToken, members);
     for (const namespace of this.#matchingNamespaces(namespaces)) {
       const candidates = pods.token === null ? namespace.shapes.values() : namespace.byToken.get(pods.token);
       for (const shape of candidates ?? []) if (pods.matches(shape.labels)) this.#join(shape, members);
@@ -111,7 +114,10 @@ export class Shapes {
   }
 
   removeGroup(members: Members): void {
-    removeFrom(this.#groups, groupIndexKey(members), members);
+    const [namespaceToken, podToken] = filedUnder(members);
+    const byPod = this.#groups.get(namespaceToken)!;
+    removeFrom(byPod, podToken, members);
+    if (byPod.size === 0) this.#groups.delete(namespaceToken);
     for (const shape of [...members.shapes]) this.#leave(shape, members);
   }
 
@@ -143,10 +149,11 @@ export class Shapes {
   *#groupsOf(shape: Shape): Generator<Members> {
     const { namespace, labels } = shape;
     const podTokens = ["", ...labelTokens(labels)];
-    const fields = [`@${namespace.name}`, "", ...labelTokens(namespace.labels)];
-    for (const field of fields) {
-      for (const token of podTokens) {
-        for (const members of this.#groups.get(indexKey(field, token)) ?? []) {
+    for (const namespaceToken of [`@${namespace.name}`, "", ...labelTokens(namespace.labels)]) {
+      const byPod = this.#groups.get(namespaceToken);
+      if (byPod === undefined) continue;
+      for (const podToken of podTokens) {
+        for (const members of byPod.get(podToken) ?? []) {
           const { namespaces, pods } = members;
           if (typeof namespaces !== "string" && !namespaces.matches(namespace.labels)) continue;
           if (pods.matches(labels)) yield members;
@@ -168,11 +175,11 @@ export class Shapes {
   }
 }
 
-/** `@shop` for the one namespace of that name, else a token that the namespace must have; then one that the pod must have. */
-const groupIndexKey = ({ namespaces, pods }: Members): string =>
-  indexKey(typeof namespaces === "string" ? `@${namespaces}` : (namespaces.token ?? ""), pods.token ?? "");
-
-const indexKey = (namespaceToken: string, podToken: string): string => `${namespaceToken} ${podToken}`;
+/** `@shop` for the one namespace of that name, else a token that the namespace must have; and one that the pod must have. */
+const filedUnder = ({ namespaces, pods }: Members): readonly [namespace: string, pod: string] => [
+  typeof namespaces === "string" ? `@${namespaces}` : (namespaces.token ?? ""),
+  pods.token ?? "",
+];
 
 /** The key of a pod group, and its matchers; null when a selector cannot be parsed. */
 export function podGroupContent(
