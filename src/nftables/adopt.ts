@@ -202,7 +202,12 @@ class DirectionReader {
       this.#state.dispatch.set(text(key), subject);
     }
     this.#state.nets[family] = this.#elements(`net${digit}`)
-      .map(({ key, value }): NetPiece => ({ ...bounds(family, key), peer: known(peers, parseClassid(text(value))) }))
+      .map(
+        ({ key, value }): NetPiece => ({
+          ...bounds(family, list(field(key, "concat"))[1] ?? null),
+          peer: known(peers, parseClassid(text(value))),
+        }),
+      )
       .sort((a, b) => (a.start < b.start ? -1 : 1));
   }
 }

@@ -23,6 +23,10 @@ export function mergeNets(pieces: readonly NetPiece[]): NetPiece[] {
   return out;
 }
 
+export const equalNets = (a: readonly NetPiece[], b: readonly NetPiece[]): boolean =>
+  a.length === b.length &&
+  a.every((piece, i) => piece.start === b[i]!.start && piece.end === b[i]!.end && piece.peer === b[i]!.peer);
+
 /** Two splits of the address space cut against each other, every piece that either holds; [] where they are equal. */
 export function cutNets(before: readonly NetPiece[], after: readonly NetPiece[]): NetChange[] {
   const bounds = new Set<bigint>();

@@ -10,6 +10,7 @@ import {
   aboutKey,
   epochRules,
   familyDigit,
+  familyKey,
   hooks,
   mapName,
   subjectRules,
@@ -96,9 +97,8 @@ const target = (direction: Direction, answer: Answer): string =>
 
 const peerNumber = (numbers: DirectionNumbers, peer: Hash): number => (peer === nobody ? 0 : numbers.peers.of(peer));
 
-/** A range as nft writes it back: whole networks as prefixes would be the same to the kernel. */
 const rangeText = (family: Family, { start, end }: NetPiece): string => {
-  const first = formatAddress({ family, value: start });
+  const first = `${familyKey[family]} . ${formatAddress({ family, value: start })}`;
   return start === end ? first : `${first}-${formatAddress({ family, value: end })}`;
 };
 

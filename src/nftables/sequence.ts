@@ -11,15 +11,16 @@
  * 4. **open**: only then what the plan after allows more;
  * 5. `garbage`, for later: what nothing refers to any more.
  *
- * Between closing and opening every changed thing answers `before and after`. Where a subject's class and its peers'
- * classes change together, peers pass through a *transition class* (before → after) that old subjects read as the class
- * before, new ones as the class after, and others as both.
+ * Between closing and opening every changed thing answers `before and after`. Where subjects' classes and their peers'
+ * classes change together, a peer moves *early* if no subject before tells its new class from the old one, *late* if no
+ * subject after does; else it passes through a *transition class* that old subjects read as the class before, new ones as
+ * the class after, and others as both.
  */
 import { type Family, families } from "../net/address.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import { type Hash, hash } from "./names.ts";
-import { cutNets, mergeNets, type NetChange } from "./nets.ts";
-import { allowAll, both, closes, type PortTable } from "./port-table.ts";
+import { cutNets, equalNets, mergeNets, type NetChange } from "./nets.ts";
+import { allow, allowAll, both, closes, type PortTable } from "./port-table.ts";
 import {
   type DirectionState,
   type KernelState,
@@ -49,6 +50,8 @@ export interface Touched {
   /** Subject classes and peer classes that may be new. */
   readonly subjects: ReadonlySet<Hash>;
   readonly peers: ReadonlySet<Hash>;
+  /** What a subject class answers a peer class, of those before and those after; null where that is not known. */
+  readonly answer: (subject: Hash, peer: Hash) => PortTable | null;
 }
 
 /** Every place where two states can differ. */
@@ -59,6 +62,7 @@ export function touchAll(before: DirectionState, after: DirectionState): Touched
     nets: true,
     subjects: new Set(after.subjects.keys()),
     peers: after.peers,
+    answer: () => null,
   };
 }
 
@@ -76,6 +80,7 @@ export function mergeTouched(
       nets: own.some((touched) => touched.nets),
       subjects: union("subjects"),
       peers: union("peers"),
+      answer: own.length === 1 ? own[0]!.answer : () => null, // of several only the last still knows what it knew
     };
   };
   return { egress: merge("egress"), ingress: merge("ingress") };
@@ -87,6 +92,14 @@ interface Move {
   readonly to: Hash;
 }
 
+interface PeerMove {
+  readonly from: Hash;
+  readonly to: Hash;
+}
+
+/** When a peer class changes: in the closing phase, in the opening phase, or in both through a transition class. */
+type Timing = "early" | "late" | "transition";
+
 /** The changes of one direction, and how to make them. */
 class DirectionChange {
   readonly direction: Direction;
@@ -97,14 +110,26 @@ class DirectionChange {
   /** Changed peer classes, and addresses whose entry comes or goes without a change of class. */
   readonly exact: Move[] = [];
   readonly nets: Readonly<Record<Family, NetChange[]>>;
+  /** Distinct changes of peer classes, of pods, nodes and networks. */
+  readonly peerMoves: readonly PeerMove[];
+  readonly #touched: Touched;
   readonly #nonce: string;
   readonly #prepared: Op[] = [];
   readonly #new = new Set<string>();
+  /** What new subject classes answer about `nobody`. */
+  readonly #fallbacks = new Map<Hash, Hash>();
+  /** Subject classes that some address has before; after; before and after. */
+  readonly #old: ReadonlySet<Hash>;
+  readonly #next: ReadonlySet<Hash>;
+  readonly #kept: ReadonlySet<Hash>;
+  /** By `from to`; empty where moves need no care. */
+  readonly #timing = new Map<string, Timing>();
 
   constructor(direction: Direction, before: DirectionState, after: DirectionState, touched: Touched, nonce: string) {
     this.direction = direction;
     this.before = before;
     this.after = after;
+    this.#touched = touched;
     this.#nonce = nonce;
     for (const address of touched.dispatch) {
       const from = before.dispatch.get(address) ?? unruled;
@@ -122,59 +147,64 @@ class DirectionChange {
         this.exact.push({ address, from, to });
       }
     }
-    this.#prepareGoal(touched);
+    const moves = new Map<string, PeerMove>();
+    for (const { from, to } of [...this.exact, ...this.nets.IPv4, ...this.nets.IPv6]) {
+      if (from !== to) moves.set(`${from} ${to}`, { from, to });
+    }
+    this.peerMoves = [...moves.values()];
+    this.#old = new Set(before.dispatch.values());
+    this.#next = new Set(after.dispatch.values());
+    const kept = new Set<Hash>();
+    for (const [address, subject] of after.dispatch) if (before.dispatch.get(address) === subject) kept.add(subject);
+    this.#kept = kept;
+    this.#prepareGoal();
   }
 
   get netsChange(): boolean {
     return families.some((family) => this.nets[family].length > 0);
   }
 
-  /** Distinct changes of peer classes: pods', nodes' and networks'. */
-  get peerMoves(): Map<string, { from: Hash; to: Hash }> {
-    const moves = new Map<string, { from: Hash; to: Hash }>();
-    for (const { from, to } of [...this.exact, ...this.nets.IPv4, ...this.nets.IPv6]) {
-      if (from !== to) moves.set(`${from} ${to}`, { from, to });
-    }
-    return moves;
-  }
-
   /** Does anything end that was allowed? */
   get closes(): boolean {
-    const closing = (a: PortTable, b: PortTable): boolean => closes(a, b);
-    const subjectPairs = new Map(this.dispatch.map(({ from, to }) => [`${from} ${to}`, { from, to }]));
-    for (const { from, to } of subjectPairs.values()) {
+    const changed = new Map(this.dispatch.map(({ from, to }) => [`${from} ${to}`, { from, to }]));
+    for (const { from, to } of changed.values()) {
       for (const peer of this.#peersOf(from, to)) {
-        if (closing(this.#tableBefore(from, peer), this.#tableAfter(to, peer))) return true;
+        if (closes(this.#tableBefore(from, peer), this.#tableAfter(to, peer))) return true;
       }
     }
-    const moved = [...this.peerMoves.values()];
-    const kept = this.#kept().map((subject) => ({ from: subject, to: subject }));
-    for (const subject of [...kept, ...subjectPairs.values()]) {
-      for (const peer of moved) {
-        if (closing(this.#tableBefore(subject.from, peer.from), this.#tableAfter(subject.to, peer.to))) return true;
-      }
-    }
-    return false;
+    const subjects = [...changed.values(), ...Array.from(this.#kept, (subject) => ({ from: subject, to: subject }))];
+    return this.peerMoves.some((peer) =>
+      subjects.some((subject) =>
+        closes(this.#tableBefore(subject.from, peer.from), this.#tableAfter(subject.to, peer.to)),
+      ),
+    );
   }
 
-  /** Creates the transition class of every changed peer class. */
-  transitions(): (from: Hash, to: Hash) => Hash {
-    const changed = new Set(this.dispatch.flatMap(({ from, to }) => [from, to]));
-    const kept = this.#kept();
-    const name = (from: Hash, to: Hash): Hash => (from === to ? to : hash("transition", this.#nonce, from, to));
-    for (const { from, to } of this.peerMoves.values()) {
-      const transition = name(from, to);
-      this.#addPeer(transition);
-      for (const subject of kept) {
-        this.#addPair(subject, transition, both(this.#tableBefore(subject, from), this.#tableAfter(subject, to)));
+  /** Decides how every changed peer class moves, and prepares the transition classes that that takes. */
+  planTransitions(): void {
+    for (const move of this.peerMoves) {
+      const timing = this.#timingOf(move);
+      this.#timing.set(`${move.from} ${move.to}`, timing);
+      const middle = this.middle(move.from, move.to);
+      if (timing === "transition") this.#addPeer(middle);
+      for (const subject of this.#old) {
+        if (!this.#next.has(subject)) this.#addPair(subject, middle, this.#tableBefore(subject, move.from));
       }
-      for (const subject of changed) {
-        if (subject === unruled || kept.includes(subject)) continue;
-        if (this.#usedBefore(subject)) this.#addPair(subject, transition, this.#tableBefore(subject, from));
-        else this.#addPair(subject, transition, this.#tableAfter(subject, to));
+      for (const subject of this.#next) {
+        if (!this.#old.has(subject)) this.#addPair(subject, middle, this.#tableAfter(subject, move.to));
+      }
+      if (timing !== "transition") continue;
+      for (const subject of this.#kept) {
+        const answer = both(this.#tableBefore(subject, move.from), this.#tableAfter(subject, move.to));
+        this.#addPair(subject, middle, answer);
       }
     }
-    return name;
+  }
+
+  /** The class that a peer has between closing and opening. */
+  middle(from: Hash, to: Hash): Hash {
+    const timing = this.#timing.get(`${from} ${to}`) ?? "early";
+    return timing === "early" ? to : timing === "late" ? from : hash("transition", this.#nonce, from, to);
   }
 
   /**
@@ -182,39 +212,22 @@ class DirectionChange {
    * names of their own where peers are in transition and other addresses have the same class in another role;
    * `between` allows what both allow.
    */
-  route(
-    { from, to }: Move,
-    inTransition: boolean,
-    closeFirst: boolean,
-  ): { leave: Hash; between: Hash | null; arrive: Hash } {
-    const shared = (subject: Hash, other: ReadonlySet<Hash>): boolean =>
-      inTransition && subject !== unruled && other.has(subject);
-    const leave = shared(from, new Set(this.after.dispatch.values()))
-      ? this.#derive(
-          "leave",
-          from,
-          to,
-          (peer) => this.#tableBefore(from, peer),
-          (move) => this.#tableBefore(from, move.from),
-        )
-      : from;
-    const arrive = shared(to, new Set(this.before.dispatch.values()))
-      ? this.#derive(
-          "arrive",
-          from,
-          to,
-          (peer) => this.#tableAfter(to, peer),
-          (move) => this.#tableAfter(to, move.to),
-        )
-      : to;
+  route({ from, to }: Move, closeFirst: boolean): { leave: Hash; between: Hash | null; arrive: Hash } {
+    const inTransition = [...this.#timing.values()].includes("transition");
+    const shared = (subject: Hash, others: ReadonlySet<Hash>): boolean =>
+      inTransition && subject !== unruled && others.has(subject);
+    const old = (peer: Hash): PortTable => this.#tableBefore(from, peer);
+    const next = (peer: Hash): PortTable => this.#tableAfter(to, peer);
+    const leave = shared(from, this.#next) ? this.#derive("leave", from, to, old, (move) => old(move.from)) : from;
+    const arrive = shared(to, this.#old) ? this.#derive("arrive", from, to, next, (move) => next(move.to)) : to;
     const between =
       closeFirst && from !== unruled && to !== unruled
         ? this.#derive(
             "between",
             from,
             to,
-            (peer) => both(this.#tableBefore(from, peer), this.#tableAfter(to, peer)),
-            (move) => both(this.#tableBefore(from, move.from), this.#tableAfter(to, move.to)),
+            (peer) => both(old(peer), next(peer)),
+            (move) => both(old(move.from), next(move.to)),
           )
         : null;
     return { leave, between, arrive };
@@ -226,41 +239,38 @@ class DirectionChange {
     const needed = new Set(
       this.#prepared.flatMap((op) => (op.kind === "table" ? op.table.pieces.map((p) => p.answer) : [])),
     );
-    const news = [...needed].filter((id) => id !== "allow" && !denies.has(id));
+    const news = [...needed].filter((id) => id !== allow && !denies.has(id));
     return [...news.map((id): Op => ({ kind: "deny", id, present: true })), ...this.#prepared].sort(
       (a, b) => rank[a.kind] - rank[b.kind],
     );
   }
 
-  #prepareGoal(touched: Touched): void {
-    for (const peer of touched.peers) if (this.after.peers.has(peer)) this.#addPeer(peer);
-    for (const subject of touched.subjects) {
-      const pairs = this.after.subjects.get(subject);
-      if (pairs === undefined) continue;
-      this.#addSubject(subject, tableFor(this.after, subject, nobody));
-      for (const [peer, key] of pairs) if (peer !== nobody) this.#addPair(subject, peer, this.after.tables.get(key)!);
-    }
+  #prepareGoal(): void {
+    const { peers, subjects } = this.#touched;
+    for (const peer of peers) if (this.after.peers.has(peer)) this.#addPeer(peer);
     for (const [subject, pairs] of this.after.subjects) {
-      if (touched.subjects.has(subject)) continue;
-      for (const peer of touched.peers) {
+      if (subjects.has(subject)) {
+        this.#addSubject(subject, tableFor(this.after, subject, nobody));
+        for (const [peer, key] of pairs) this.#addPair(subject, peer, this.after.tables.get(key)!);
+        continue;
+      }
+      for (const peer of peers) {
         const key = pairs.get(peer);
         if (key !== undefined) this.#addPair(subject, peer, this.after.tables.get(key)!);
       }
     }
   }
 
-  /** Subject classes that some address has before and after. */
-  #kept(): Hash[] {
-    const kept = new Set<Hash>();
-    for (const [address, subject] of this.after.dispatch) {
-      if (this.before.dispatch.get(address) === subject) kept.add(subject);
+  #timingOf({ from, to }: PeerMove): Timing {
+    const answer = (subject: Hash, peer: Hash): string | null => this.#touched.answer(subject, peer)?.key ?? null;
+    for (const subject of this.#kept) {
+      if (this.#tableBefore(subject, from).key !== this.#tableAfter(subject, to).key) return "transition";
     }
-    return [...kept];
-  }
-
-  #usedBefore(subject: Hash): boolean {
-    for (const used of this.before.dispatch.values()) if (used === subject) return true;
-    return false;
+    const same = (subject: Hash, known: PortTable, other: Hash): boolean =>
+      this.#kept.has(subject) || answer(subject, other) === known.key;
+    if ([...this.#old].every((subject) => same(subject, this.#tableBefore(subject, from), to))) return "early";
+    if ([...this.#next].every((subject) => same(subject, this.#tableAfter(subject, to), from))) return "late";
+    return "transition";
   }
 
   #tableBefore(subject: Hash, peer: Hash): PortTable {
@@ -280,43 +290,47 @@ class DirectionChange {
     ]);
   }
 
+  /** A class for the time between; what it answers moving peers stands above what it answers others. */
   #derive(
     role: string,
     from: Hash,
     to: Hash,
     answer: (peer: Hash) => PortTable,
-    inTransition: (move: { from: Hash; to: Hash }) => PortTable,
+    answerMoving: (move: PeerMove) => PortTable,
   ): Hash {
     const name = hash(role, this.#nonce, from, to);
     if (this.#new.has(`subject ${name}`)) return name;
     this.#addSubject(name, answer(nobody));
-    for (const peer of this.#peersOf(from, to)) if (peer !== nobody) this.#addPair(name, peer, answer(peer));
-    for (const move of this.peerMoves.values()) {
-      this.#addPair(name, hash("transition", this.#nonce, move.from, move.to), inTransition(move));
-    }
+    for (const move of this.peerMoves) this.#addPair(name, this.middle(move.from, move.to), answerMoving(move));
+    for (const peer of this.#peersOf(from, to)) this.#addPair(name, peer, answer(peer));
     return name;
   }
 
   /** Is this the first time that `what` is asked for? */
-  #first(what: string, exists: boolean): boolean {
-    if (exists || this.#new.has(what)) return false;
+  #first(what: string): boolean {
+    if (this.#new.has(what)) return false;
     this.#new.add(what);
     return true;
   }
 
+  #fallbackOf(subject: Hash): Hash | undefined {
+    return this.#fallbacks.get(subject) ?? this.before.subjects.get(subject)?.get(nobody);
+  }
+
   #addPeer(peer: Hash): void {
-    if (peer === nobody || !this.#first(`peer ${peer}`, this.before.peers.has(peer))) return;
+    if (peer === nobody || this.before.peers.has(peer) || !this.#first(`peer ${peer}`)) return;
     this.#prepared.push({ kind: "peer", direction: this.direction, peer, present: true });
   }
 
   #addTable(table: PortTable): void {
-    if (!this.#first(`table ${table.key}`, this.before.tables.has(table.key))) return;
+    if (this.before.tables.has(table.key) || !this.#first(`table ${table.key}`)) return;
     this.#prepared.push({ kind: "table", direction: this.direction, table, present: true });
   }
 
   #addSubject(subject: Hash, fallback: PortTable): void {
-    if (!this.#first(`subject ${subject}`, this.before.subjects.has(subject))) return;
+    if (this.before.subjects.has(subject) || !this.#first(`subject ${subject}`)) return;
     this.#addTable(fallback);
+    this.#fallbacks.set(subject, fallback.key);
     this.#prepared.push({
       kind: "subject",
       direction: this.direction,
@@ -327,16 +341,10 @@ class DirectionChange {
   }
 
   #addPair(subject: Hash, peer: Hash, table: PortTable): void {
-    if (!this.#first(`pair ${subject} ${peer}`, this.before.subjects.get(subject)?.has(peer) ?? false)) return;
+    if (peer === nobody || this.before.subjects.get(subject)?.has(peer) === true) return;
+    if (!this.#first(`pair ${subject} ${peer}`) || this.#fallbackOf(subject) === table.key) return;
     this.#addTable(table);
-    this.#prepared.push({
-      kind: "pair",
-      direction: this.direction,
-      subject,
-      peer,
-      table: table.key,
-      present: true,
-    });
+    this.#prepared.push({ kind: "pair", direction: this.direction, subject, peer, table: table.key, present: true });
   }
 }
 
@@ -372,16 +380,16 @@ interface Phases {
 
 function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, denies: ReadonlySet<string>): Phases {
   const { direction, before, after } = change;
-  const usesTransitions = hooked && (change.dispatch.length > 0 || closeFirst) && change.peerMoves.size > 0;
-  const transition = usesTransitions ? change.transitions() : (_from: Hash, to: Hash): Hash => to;
+  const inTwoSteps = hooked && (change.dispatch.length > 0 || closeFirst);
+  if (inTwoSteps) change.planTransitions();
 
   const exact = new Entries("exact", direction, before.exact);
   const closeExact: Op[] = [];
   const openExact: Op[] = [];
   for (const { address, from, to } of change.exact) {
     const final = after.exact.get(address) ?? null;
-    const straight = final === null && !change.netsChange && !usesTransitions;
-    closeExact.push(...exact.set(address, straight ? null : transition(from, to)));
+    const straight = final === null && !change.netsChange && !inTwoSteps;
+    closeExact.push(...exact.set(address, straight ? null : change.middle(from, to)));
     openExact.push(...exact.set(address, final));
   }
 
@@ -390,11 +398,14 @@ function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, d
   for (const family of families) {
     if (change.nets[family].length === 0) continue;
     const middle = mergeNets(
-      change.nets[family].map(({ start, end, from, to }): NetPiece => ({ start, end, peer: transition(from, to) })),
+      change.nets[family].map(({ start, end, from, to }): NetPiece => ({ start, end, peer: change.middle(from, to) })),
     );
     const final = after.nets[family];
-    closeNets.push({ kind: "nets", direction, family, from: before.nets[family], to: middle });
-    if (usesTransitions) openNets.push({ kind: "nets", direction, family, from: middle, to: final });
+    const set = (ops: Op[], from: readonly NetPiece[], to: readonly NetPiece[]): void => {
+      if (!equalNets(from, to)) ops.push({ kind: "nets", direction, family, from, to });
+    };
+    set(closeNets, before.nets[family], middle);
+    set(openNets, middle, final);
   }
 
   const dispatch = new Entries("dispatch", direction, before.dispatch);
@@ -403,7 +414,7 @@ function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, d
   const open: Op[] = [];
   const arrive: Op[] = [];
   for (const move of change.dispatch) {
-    const route = change.route(move, usesTransitions, closeFirst);
+    const route = change.route(move, closeFirst);
     leave.push(...dispatch.set(move.address, entry(route.leave)));
     // An unruled end allows everything, so that the other end's class is what both allow.
     const between = route.between ?? (closeFirst && move.to === unruled ? route.leave : route.arrive);

@@ -1,0 +1,235 @@
+/** One direction of what a node's table shall hold. */
+import { type Family, families } from "../net/address.ts";
+import type { PeerClass, Plan, PolicyClass } from "../policy/compile/plan.ts";
+import type { Direction, PortDecision } from "../policy/model/verdict.ts";
+import type { Drops } from "./drops.ts";
+import { type Hash, hash } from "./names.ts";
+import { mergeNets } from "./nets.ts";
+import { type PortTable, tableOf } from "./port-table.ts";
+import type { Touched } from "./sequence.ts";
+import { type DirectionState, type NetPiece, nobody, unruled } from "./state.ts";
+import { Uses } from "./uses.ts";
+
+/** A subject class and what its rules look at. */
+interface Subject {
+  readonly policyClass: PolicyClass;
+  readonly groups: ReadonlySet<number>;
+  /** Port names that are looked up on the destination: egress only. */
+  readonly names: ReadonlySet<string>;
+}
+
+/**
+ * Peer classes are narrowed to what subjects of this node can tell apart: most pods of a large cluster are `nobody` here
+ * and take no room.
+ */
+export class DirectionGoal {
+  readonly direction: Direction;
+  readonly goal: DirectionState;
+  readonly #drops: Drops;
+  readonly #subjects = new Uses<Subject>();
+  readonly #peers = new Uses<PeerClass>();
+  readonly #tables = new Uses<PortTable>();
+  /** Group ids and port names that rules of this node's subjects mention; a group's value is its content. */
+  readonly #groups = new Uses<string, number>();
+  readonly #names = new Uses<true>();
+  readonly #known = new WeakMap<PolicyClass, { readonly key: Hash; readonly subject: Subject }>();
+  readonly #tableOfDecisions = new WeakMap<readonly PortDecision[], PortTable>();
+  #narrowed = new WeakMap<PeerClass, Hash>();
+  #netPeers: readonly Hash[] = [];
+  #exact = new Set<string>();
+  #dispatch = new Set<string>();
+  #nets = false;
+
+  constructor(direction: Direction, goal: DirectionState, drops: Drops) {
+    this.direction = direction;
+    this.goal = goal;
+    this.#drops = drops;
+  }
+
+  setSubject(address: string, policyClass: PolicyClass | null): void {
+    const ruled = policyClass !== null && policyClass.rules.length + policyClass.isolating.length > 0;
+    const known = ruled ? this.#subjectOf(policyClass) : null;
+    const to = known?.key ?? unruled;
+    const from = this.goal.dispatch.get(address) ?? unruled;
+    if (from === to) return;
+    if (known !== null) {
+      this.#subjects.add(known.key, known.subject);
+      this.goal.dispatch.set(address, known.key);
+    } else this.goal.dispatch.delete(address);
+    if (from !== unruled) this.#subjects.release(from);
+    this.#dispatch.add(address);
+  }
+
+  /** After all subjects: takes note of what they look at. @returns whether every peer class must be narrowed anew. */
+  subjectsDone(): boolean {
+    const { came, gone } = this.#subjects;
+    for (const key of came) {
+      const { policyClass, names } = this.#subjects.get(key)!;
+      for (const group of policyClass.groups) this.#groups.add(group.id, group.key);
+      for (const name of names) this.#names.add(name, true);
+    }
+    for (const { policyClass, names } of gone.values()) {
+      for (const group of policyClass.groups) this.#groups.release(group.id);
+      for (const name of names) this.#names.release(name);
+    }
+    if (!this.#groups.changed && !this.#names.changed) return false;
+    this.#groups.settle();
+    this.#names.settle();
+    this.#narrowed = new WeakMap();
+    return true;
+  }
+
+  setPeer(address: string, peer: PeerClass | null): void {
+    const to = peer === null ? nobody : this.#narrow(peer);
+    const from = this.goal.exact.get(address) ?? nobody;
+    if (to !== nobody) this.#usePeer(to, peer!);
+    if (from !== nobody) this.#peers.release(from);
+    if (from === to) return;
+    if (to === nobody) this.goal.exact.delete(address);
+    else this.goal.exact.set(address, to);
+    this.#exact.add(address);
+  }
+
+  setNets(plan: Plan): void {
+    const pieces: Record<Family, NetPiece[]> = { IPv4: [], IPv6: [] };
+    const used = new Map<Hash, PeerClass>();
+    for (const { set, peer: peerClass } of plan.netClasses(this.direction)) {
+      const peer = this.#narrow(peerClass);
+      if (peer === nobody) continue;
+      used.set(peer, peerClass);
+      for (const family of families) {
+        for (const { start, end } of set.byFamily[family]) pieces[family].push({ start, end, peer });
+      }
+    }
+    for (const [peer, peerClass] of used) this.#usePeer(peer, peerClass);
+    for (const peer of this.#netPeers) this.#peers.release(peer);
+    this.#netPeers = [...used.keys()];
+    for (const family of families) {
+      this.goal.nets[family] = mergeNets(pieces[family].sort((a, b) => (a.start < b.start ? -1 : 1)));
+    }
+    this.#nets = true;
+  }
+
+  /** After all peers: answers for every pair that can occur. */
+  end(plan: Plan): Touched {
+    const goneSubjects = new Map(this.#subjects.gone);
+    const gonePeers = new Map(this.#peers.gone);
+    const touched: Touched = {
+      exact: this.#exact,
+      dispatch: this.#dispatch,
+      nets: this.#nets,
+      subjects: new Set(this.#subjects.came),
+      peers: new Set(this.#peers.came),
+      answer: (subject, peer) => {
+        const judging = this.#subjects.get(subject) ?? goneSubjects.get(subject);
+        const judged = peer === nobody ? this.#stranger : (this.#peers.get(peer) ?? gonePeers.get(peer));
+        return judging === undefined || judged === undefined ? null : this.#table(plan, judging.policyClass, judged);
+      },
+    };
+    for (const subject of goneSubjects.keys()) {
+      for (const peer of this.goal.subjects.get(subject)!.keys()) this.#dropPair(subject, peer);
+      this.goal.subjects.delete(subject);
+    }
+    for (const peer of gonePeers.keys()) {
+      this.goal.peers.delete(peer);
+      for (const subject of this.goal.subjects.keys()) this.#dropPair(subject, peer);
+    }
+    for (const peer of touched.peers) this.goal.peers.add(peer);
+    for (const subject of touched.subjects) {
+      this.goal.subjects.set(subject, new Map());
+      this.#addPair(plan, subject, nobody);
+      for (const peer of this.goal.peers) this.#addPair(plan, subject, peer);
+    }
+    if (touched.peers.size > 0) {
+      for (const subject of this.goal.subjects.keys()) {
+        if (!touched.subjects.has(subject)) for (const peer of touched.peers) this.#addPair(plan, subject, peer);
+      }
+    }
+    this.#subjects.settle();
+    this.#peers.settle();
+    this.#exact = new Set();
+    this.#dispatch = new Set();
+    this.#nets = false;
+    return touched;
+  }
+
+  #subjectOf(policyClass: PolicyClass): { readonly key: Hash; readonly subject: Subject } {
+    let known = this.#known.get(policyClass);
+    if (known === undefined) {
+      const names = policyClass.rules.flatMap((rule) => rule.ports.named.map((port) => port.name));
+      const subject: Subject = {
+        policyClass,
+        groups: new Set(policyClass.groups.map((group) => group.id)),
+        names: new Set(this.direction === "egress" ? names : []),
+      };
+      known = { key: hash(policyClass.key), subject };
+      this.#known.set(policyClass, known);
+    }
+    return known;
+  }
+
+  /** A peer in no group, without named ports. */
+  get #stranger(): PeerClass {
+    return { id: 0, key: "", direction: this.direction, groups: [], ports: [] };
+  }
+
+  #table(plan: Plan, subject: PolicyClass, peer: PeerClass): PortTable {
+    const decisions = plan.judge(subject, peer);
+    let table = this.#tableOfDecisions.get(decisions);
+    if (table === undefined) {
+      table = tableOf(decisions, (decision) => this.#drops.idOf(subject, decision));
+      this.#tableOfDecisions.set(decisions, table);
+    }
+    return table;
+  }
+
+  /** Adds what a subject answers a peer, unless it is what it answers everyone. */
+  #addPair(plan: Plan, subject: Hash, peer: Hash): void {
+    const { policyClass, groups, names } = this.#subjects.get(subject)!;
+    const peerClass = peer === nobody ? this.#stranger : this.#peers.get(peer)!;
+    const pairs = this.goal.subjects.get(subject)!;
+    if (peer !== nobody) {
+      const named = names.size > 0 && peerClass.ports.length > 0;
+      if (!named && !peerClass.groups.some((id) => groups.has(id))) return;
+    }
+    const table = this.#table(plan, policyClass, peerClass);
+    if (pairs.get(nobody) === table.key) return;
+    pairs.set(peer, table.key);
+    this.#tables.add(table.key, table);
+    this.goal.tables.set(table.key, table);
+  }
+
+  #dropPair(subject: Hash, peer: Hash): void {
+    const pairs = this.goal.subjects.get(subject)!;
+    const key = pairs.get(peer);
+    if (key === undefined) return;
+    pairs.delete(peer);
+    this.#tables.release(key);
+    if (this.#tables.get(key) === undefined) this.goal.tables.delete(key);
+  }
+
+  #usePeer(peer: Hash, peerClass: PeerClass): void {
+    this.#peers.add(peer, {
+      id: 0,
+      key: peer,
+      direction: this.direction,
+      groups: peerClass.groups.filter((id) => this.#groups.get(id) !== undefined),
+      ports: peerClass.ports.filter((port) => this.#names.get(port.name) === true),
+    });
+  }
+
+  /** The class as subjects of this node see it. */
+  #narrow(peer: PeerClass): Hash {
+    let narrowed = this.#narrowed.get(peer);
+    if (narrowed === undefined) {
+      const groups = peer.groups.flatMap((id) => this.#groups.get(id) ?? []).sort();
+      const ports = peer.ports
+        .filter((port) => this.#names.get(port.name) === true)
+        .map(({ name, number, protocol }) => `${name} ${protocol} ${number}`)
+        .sort();
+      narrowed = groups.length + ports.length === 0 ? nobody : hash(...groups, "", ...ports);
+      this.#narrowed.set(peer, narrowed);
+    }
+    return narrowed;
+  }
+}
