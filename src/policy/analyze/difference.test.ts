@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { type Family, families } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
 import { compile } from "../compile/live-plan.ts";
-import { namespacedName, type World } from "../model/world.ts";
+import type { NetworkPolicy } from "../model/policy.ts";
+import { emptyWorld, namespacedName, type Pod, type World } from "../model/world.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld } from "../world.arbitrary.ts";
 import { connectivity } from "./connectivity.ts";
 import { difference } from "./difference.ts";
@@ -89,5 +90,36 @@ describe("difference", () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  test("a range of one family does not differ in the other", () => {
+    const policy: NetworkPolicy = {
+      kind: "NetworkPolicy",
+      metadata: { name: "web", namespace: "shop" },
+      spec: { podSelector: {}, ingress: [{ from: [{ ipBlock: { cidr: "203.0.113.0/24" } }] }] },
+      source: null,
+    };
+    const pod: Pod = {
+      namespace: "shop",
+      name: "web",
+      labels: {},
+      ips: [],
+      node: null,
+      hostNetwork: false,
+      phase: "Running",
+      ports: [],
+      workload: { kind: "Pod", name: "web" },
+      template: false,
+      replicas: null,
+      source: null,
+    };
+    const closed: World = { ...emptyWorld, pods: [pod], policies: [{ ...policy, spec: { podSelector: {} } }] };
+    const open: World = { ...closed, policies: [policy] };
+    const { added, removed, changed } = difference(compile(closed), compile(open));
+    expect([added.map(({ from, to }) => `${from} ${to}`), removed, changed]).toEqual([
+      ["203.0.113.0/24 shop/web"],
+      [],
+      [],
+    ]);
   });
 });

@@ -161,23 +161,15 @@ function openBadges(
     const reached = relation.targets(seed);
     if (reached.length < 2) continue;
     // A member must take part in earnest: pairs that are never judged prove nothing.
-    const from = everyone.filter(
-      (i) =>
-        relation.covers(
-          i,
-          reached.filter((j) => j !== i),
-          skip,
-        ) && reached.some((j) => j !== i && !skip(i, j)),
-    );
+    const from = everyone.filter((i) => relation.covers(i, reached, skip) && reached.some((j) => !skip(i, j)));
     // The seed itself may be reached by all the others too; its own row can't tell.
     const to = everyone.filter(
-      (j) => from.every((i) => i === j || relation.covers(i, [j], skip)) && from.some((i) => i !== j && !skip(i, j)),
+      (j) => from.every((i) => relation.covers(i, [j], skip)) && from.some((i) => !skip(i, j)),
     );
     if (from.length * to.length > best.from.length * best.to.length) best = { from, to };
   }
   if (best.from.length < 2 || best.to.length < 2 || best.from.length + best.to.length < 6) return [];
-  const isNothing = (a: number, b: number): boolean => a === b || skip(a, b);
-  if (!relation.take(best.from, best.to, isNothing)) return [];
+  if (!relation.take(best.from, best.to, skip)) return [];
   return everyone.flatMap((i): Badge[] => {
     const out = best.from.includes(i);
     const into = best.to.includes(i);
