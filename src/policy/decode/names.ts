@@ -61,14 +61,17 @@ export function dnsLabelProblems(text: string): readonly string[] {
   return out;
 }
 
+const keyRule = mustMatch(
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+  ["MyName", "my.name", "123-abc"],
+  keyPattern,
+);
+
 /** A label or annotation key, `[prefix/]name` (spec B3.1). */
 export function labelKeyProblems(text: string): readonly string[] {
-  const rule =
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
-  const nameRule = mustMatch(rule, ["MyName", "my.name", "123-abc"], keyPattern);
   const parts = text.split("/");
   if (parts.length > 2) {
-    return [`a valid label key ${nameRule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
+    return [`a valid label key ${keyRule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
   }
   const out: string[] = [];
   if (parts.length === 2) {
@@ -79,7 +82,7 @@ export function labelKeyProblems(text: string): readonly string[] {
   const name = parts.at(-1)!;
   if (name === "") out.push("name part must be non-empty");
   else if (byteLength(name) > 63) out.push(`name part ${tooLong(63, "bytes")}`);
-  if (!isKeyName(name)) out.push(`name part ${nameRule}`);
+  if (!isKeyName(name)) out.push(`name part ${keyRule}`);
   return out;
 }
 
