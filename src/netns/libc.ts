@@ -36,6 +36,7 @@ const setsockoptCall = library.func(
   "int setsockopt(int fd, int level, int name, void *value, uint32_t length)",
 ) as Call<[number, number, number, Uint8Array, number]>;
 const closeCall = library.func("int close(int fd)") as Call<[number]>;
+const fcntlCall = library.func("int fcntl(int fd, int command, int argument)") as Call<[number, number, number]>;
 const epollCreateCall = library.func("int epoll_create1(int flags)") as Call<[number]>;
 const epollCtlCall = library.func("int epoll_ctl(int epoll, int op, int fd, void *event)") as Call<
   [number, number, number, Uint8Array]
@@ -134,6 +135,20 @@ export function receiveFrom(fd: number, into: Uint8Array, peer: Uint8Array): num
 export const setOption = (fd: number, level: number, name: number, value: Uint8Array): void =>
   void check("setsockopt", setsockoptCall(fd, level, name, value, value.length));
 export const close = (fd: number): void => void check("close", closeCall(fd));
+
+const duplicateAbove = 1030; // F_DUPFD_CLOEXEC
+const selectable = 1024; // FD_SETSIZE
+
+/**
+ * Moves a descriptor that is kept for long out of the way, and returns its new number: libraries that wait with select(2),
+ * as libnftables does, end the process when their own get a number above 1,023.
+ */
+export function moveUp(fd: number): number {
+  const moved = fcntlCall(fd, duplicateAbove, selectable);
+  if (moved < 0) return fd; // the limit of open files is below; then there are few
+  close(fd);
+  return moved;
+}
 
 export const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 

@@ -3,7 +3,7 @@
  * however it ends.
  */
 import { closeSync, openSync, writeFileSync } from "node:fs";
-import { setNetwork, unshareNetwork } from "./libc.ts";
+import { moveUp, setNetwork, unshareNetwork } from "./libc.ts";
 
 const own = "/proc/thread-self/ns/net";
 
@@ -29,7 +29,7 @@ export class Namespace {
     const before = current ?? home;
     unshareNetwork();
     try {
-      return new Namespace(openSync(own, "r"));
+      return new Namespace(moveUp(openSync(own, "r")));
     } finally {
       enter(before);
     }

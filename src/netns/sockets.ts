@@ -7,6 +7,7 @@ import {
   close,
   int,
   listen,
+  moveUp,
   SOCK_DGRAM,
   SOCK_RAW,
   SOCK_STREAM,
@@ -78,4 +79,5 @@ export function tcpClient(seat: Seat, port: number): number {
 export const udpSocket = (seat: Seat, port: number): number => bound(open(seat, SOCK_DGRAM, 0), seat, port);
 
 /** Every packet of an IP protocol for this one address; received with its IP header in IPv4, without in IPv6. */
-export const rawSocket = (seat: Seat, protocol: number): number => bound(open(seat, SOCK_RAW, protocol), seat, 0);
+export const rawSocket = (seat: Seat, protocol: number): number =>
+  moveUp(bound(open(seat, SOCK_RAW, protocol), seat, 0));

@@ -30,9 +30,7 @@ const familyOf = (address: string): Family | null => parseAddress(address)?.fami
  * Addresses that an ordinary socket cannot dial, or that a host does not route: "this network", IPv4 inside IPv6 (dialled as
  * IPv4), link-local IPv6 (needs an interface).
  */
-const undialable = AddressSet.ofCidrs(
-  ["0.0.0.0/8", "::/96", "::ffff:0:0/96", "fe80::/10"].map((text) => parseCidr(text)!.cidr),
-);
+const undialable = AddressSet.ofCidrs(["0.0.0.0/8", "::/80", "fe80::/10"].map((text) => parseCidr(text)!.cidr));
 
 /** An end at one of its addresses. */
 export function faceOf(end: End, address: string): Face {

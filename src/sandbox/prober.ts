@@ -109,6 +109,16 @@ export class Prober {
     this.#poller.forget(log.fd);
   }
 
+  /** Lets go of what it keeps open at an address: the address is about to leave its namespace. */
+  leave(address: Uint8Array): void {
+    const key = latin1(address);
+    const fd = this.#raw.get(key);
+    if (fd === undefined) return;
+    this.#poller.forget(fd);
+    close(fd);
+    this.#raw.delete(key);
+  }
+
   /** How often a drop log overflowed: records are missing since. */
   get overruns(): number {
     return this.#overruns;

@@ -77,7 +77,7 @@ export class Sandbox {
     }
   }
 
-  /** Brings every node from the plan before to the plan after a change. Pods must be added before, and removed after. */
+  /** Brings every node from the plan before to the plan after a change. */
   async apply(plan: Plan, delta: PlanDelta): Promise<void> {
     for (const { enforcer } of this.#nodes.values()) await enforcer?.apply(plan, delta);
   }
@@ -87,7 +87,10 @@ export class Sandbox {
   }
 
   removePods(pods: readonly Pod[]): void {
-    for (const pod of pods) for (const ip of pod.ips) this.#seats.delete(ip);
+    for (const ip of pods.flatMap((pod) => (pod.hostNetwork ? [] : pod.ips))) {
+      this.#seats.delete(ip);
+      this.#prober.leave(addressBytes(ip));
+    }
     this.#topology.removePods(pods.map(namespacedName));
   }
 

@@ -25,6 +25,12 @@ import { SandboxError } from "./error.ts";
 const uplink = 2;
 const firstLink = 10;
 
+/**
+ * Of a node that has no address of a family (RFC 7600, RFC 6666): what a pod sends to itself through a Service is masqueraded,
+ * and needs some address to come from.
+ */
+const dummies = [addressBytes("192.0.0.8"), addressBytes("100::8")];
+
 const anyV4 = new Uint8Array(4);
 const anyV6 = new Uint8Array(16);
 const defaults = (link: number, local: boolean): NetlinkMessage[] => [
@@ -172,10 +178,11 @@ export class Topology {
       vethPair({ name: `n${link}`, index: link }, { name: "eth0", index: uplink }, place.namespace.fd),
     ]);
     const ips = node.ips.map(addressBytes);
+    const missing = dummies.filter((dummy) => ips.every((ip) => ip.length !== dummy.length));
     place.netlink.request([
       linkUp(loopback),
       linkUp(uplink),
-      ...ips.map((ip) => addAddress(uplink, ip)),
+      ...[...ips, ...missing].map((ip) => addAddress(uplink, ip)),
       ...defaults(uplink, false),
     ]);
     this.#outside.netlink.request(ips.map((ip) => addRoute({ destination: ip, prefix: ip.length * 8, link })));

@@ -51,12 +51,12 @@ export class Bench {
     this.sandbox = sandbox;
   }
 
-  /** Goes over to another complete world with the same nodes and Services, by the difference. */
+  /** Goes over to another complete world with equal nodes and Services, by the difference. */
   async follow(world: World): Promise<void> {
     const { changes, gone, come } = differenceOf(this.world, world);
+    this.sandbox.removePods(gone); // first: an address may pass from one pod to another
     this.sandbox.addPods(come);
     await this.sandbox.apply(this.plan, this.plan.apply(changes));
-    this.sandbox.removePods(gone);
     this.world = world;
   }
 
