@@ -46,15 +46,11 @@ export class Desired {
         const local = owner?.kind === "pod" && owner.pod.node === this.#node;
         own.setSubject(address, local ? plan.policyClass(owner.pod, direction) : null);
       }
-      const everything = own.subjectsDone();
-      const peers = everything
-        ? new Set([...addresses, ...[...this.#addressesOf.values()].flat(), ...this.#nodeAddresses])
-        : addresses;
-      for (const address of peers) {
-        const owner = owners.has(address) ? owners.get(address)! : plan.endAt(address);
+      own.subjectsDone(plan);
+      for (const [address, owner] of owners) {
         own.setPeer(address, owner === null ? null : peerClassOf(plan, owner, address, direction));
       }
-      if (everything || delta.nets[direction]) own.setNets(plan);
+      if (delta.nets[direction]) own.setNets(plan);
       return [direction, own.end(plan)];
     });
     return Object.fromEntries(touched) as Record<Direction, Touched>;

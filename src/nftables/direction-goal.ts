@@ -34,7 +34,9 @@ export class DirectionGoal {
   readonly #names = new Uses<true>();
   readonly #known = new WeakMap<PolicyClass, { readonly key: Hash; readonly subject: Subject }>();
   readonly #tableOfDecisions = new WeakMap<readonly PortDecision[], PortTable>();
-  #narrowed = new WeakMap<PeerClass, Hash>();
+  readonly #narrowed = new WeakMap<PeerClass, Hash>();
+  /** The plan's class of every pod's and node's address. */
+  readonly #classAt = new Map<string, PeerClass>();
   #netPeers: readonly Hash[] = [];
   #exact = new Set<string>();
   #dispatch = new Set<string>();
@@ -60,8 +62,8 @@ export class DirectionGoal {
     this.#dispatch.add(address);
   }
 
-  /** After all subjects: takes note of what they look at. @returns whether every peer class must be narrowed anew. */
-  subjectsDone(): boolean {
+  /** After all subjects: narrows anew the peer classes that subjects now see with other eyes. */
+  subjectsDone(plan: Plan): void {
     const { came, gone } = this.#subjects;
     for (const key of came) {
       const { policyClass, names } = this.#subjects.get(key)!;
@@ -72,14 +74,28 @@ export class DirectionGoal {
       for (const group of policyClass.groups) this.#groups.release(group.id);
       for (const name of names) this.#names.release(name);
     }
-    if (!this.#groups.changed && !this.#names.changed) return false;
+    const groups = new Set([...this.#groups.came, ...this.#groups.gone.keys()]);
+    const names = new Set([...this.#names.came, ...this.#names.gone.keys()]);
     this.#groups.settle();
     this.#names.settle();
-    this.#narrowed = new WeakMap();
-    return true;
+    if (groups.size + names.size === 0) return;
+    const affected = new Map<PeerClass, boolean>();
+    const isAffected = (peer: PeerClass): boolean => {
+      let known = affected.get(peer);
+      if (known === undefined) {
+        known = peer.groups.some((id) => groups.has(id)) || peer.ports.some((port) => names.has(port.name));
+        affected.set(peer, known);
+        if (known) this.#narrowed.delete(peer);
+      }
+      return known;
+    };
+    for (const [address, peer] of this.#classAt) if (isAffected(peer)) this.setPeer(address, peer);
+    if (plan.netClasses(this.direction).filter(({ peer }) => isAffected(peer)).length > 0) this.setNets(plan);
   }
 
   setPeer(address: string, peer: PeerClass | null): void {
+    if (peer === null) this.#classAt.delete(address);
+    else this.#classAt.set(address, peer);
     const to = peer === null ? nobody : this.#narrow(peer);
     const from = this.goal.exact.get(address) ?? nobody;
     if (to !== nobody) this.#usePeer(to, peer!);
