@@ -1,8 +1,5 @@
-/**
- * Writes docs/cli.md from the program itself: `npm run docs:cli`. With `--check` it only says whether the page is up to
- * date, by its exit code.
- */
-import { readFileSync, writeFileSync } from "node:fs";
+/** Writes docs/cli.md from the program itself, and docs/json.md: `npm run docs:cli`. */
+import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { buildProgram } from "../src/cli/program.ts";
 
@@ -45,7 +42,7 @@ ${[section("bulkhead", []), ...verbs.map((verb) => section(`bulkhead ${verb}`, [
 }
 
 if (import.meta.main) {
-  const text = cliPage();
-  if (process.argv.includes("--check")) process.exitCode = readFileSync(page, "utf8") === text ? 0 : 1;
-  else writeFileSync(page, text);
+  const { jsonPage, page: jsonFile } = await import("./json-docs.ts");
+  writeFileSync(page, cliPage());
+  writeFileSync(jsonFile, await jsonPage());
 }

@@ -36,17 +36,7 @@ function sink(stream: NodeJS.WriteStream, fd: number): Sink {
   };
 }
 
-async function readStdin(): Promise<string> {
-  const { readStdin: read } = await import("../manifests/input.ts");
-  const { CliError } = await import("./io.ts");
-  try {
-    return await read();
-  } catch (error) {
-    throw new CliError(
-      `standard input: ${error instanceof TypeError ? "not a text in UTF-8" : (error as Error).message}`,
-    );
-  }
-}
+const readStdin = async (): Promise<string> => (await import("../manifests/input.ts")).readStdin();
 
 let interruption: AbortController | undefined;
 

@@ -118,12 +118,21 @@ export function byCluster(groups: readonly Group[]): Map<string, { readonly titl
   return clusters;
 }
 
-/** Name inside its namespace's box. */
+const shortKinds: Readonly<Record<string, string>> = {
+  deployment: "deploy",
+  statefulset: "sts",
+  daemonset: "ds",
+  replicaset: "rs",
+  cronjob: "cj",
+};
+
+/** Name inside its namespace's box, kinds as kubectl shortens them: `deploy/web`. */
 export function shortName(group: Group): string {
   const first = group.endpoints[0]!;
   if (first.kind === "cidr" || first.kind === "node") return groupName(group);
-  const names = group.endpoints.map(({ ref, namespace }) =>
-    oneLine(ref.startsWith(`${namespace}/`) ? ref.slice(namespace.length + 1) : ref),
-  );
+  const names = group.endpoints.map(({ ref, namespace }) => {
+    const name = oneLine(ref.startsWith(`${namespace}/`) ? ref.slice(namespace.length + 1) : ref);
+    return name.replace(/^[a-z]+(?=\/)/, (kind) => shortKinds[kind] ?? kind);
+  });
   return names.length <= 3 ? names.join(", ") : `${names[0]} +${names.length - 1}`;
 }

@@ -78,6 +78,7 @@ function parsePods(text: string): number {
 }
 
 export async function run(options: VerifyOptions, io: Io): Promise<ExitCode> {
+  await needKernel();
   const { family, protocol, output, podsPerWorkload, keepGoing = false, quiet = false } = options;
   const world = await readWorld(options, io);
   const { runVerify } = await import("../../sandbox/verify.ts");
@@ -92,4 +93,18 @@ export async function run(options: VerifyOptions, io: Io): Promise<ExitCode> {
   } catch (error) {
     throw error instanceof SandboxError ? new CliError(error.message, error.hint) : error;
   }
+}
+
+/** Must come before anything is read or written: without root it starts the program again, inside a user namespace. */
+async function needKernel(): Promise<void> {
+  if (process.platform !== "linux")
+    throw new CliError("verify needs a Linux kernel", "can, explain, map, diff and test work everywhere.");
+  const { obtainRights } = await import("../../netns/rights.ts");
+  const rights = obtainRights();
+  if (rights.granted) return;
+  throw new CliError(
+    `verify may not make network namespaces here: ${rights.why}`,
+    "Run it as root, or allow user namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone (Debian), " +
+      "kernel.apparmor_restrict_unprivileged_userns (Ubuntu).",
+  );
 }

@@ -135,7 +135,8 @@ export const pageScript = String.raw`"use strict";
     if (pairs === 0) cell.classList.add("self");
     else if (open > 0) {
       cell.classList.add(widths[widest]);
-      if (open < pairs) cell.classList.add("part");
+      // Folded namespaces: the share of pairs that may connect.
+      if (open < pairs) cell.style.opacity = String(0.3 + (0.6 * open) / pairs);
     }
     const tell = () => {
       if (row.group !== undefined && column.group !== undefined) return sayEdge(row.group, column.group);

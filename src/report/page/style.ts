@@ -32,13 +32,12 @@ caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(5
 #grid th{font-weight:400;white-space:nowrap;background:var(--page);text-align:left}
 #grid thead th{position:sticky;top:0;z-index:2;vertical-align:bottom;height:150px;padding:0}
 #grid thead th div{width:19px}
-#grid thead th span{display:inline-block;writing-mode:vertical-rl;transform:rotate(180deg);max-height:145px;overflow:hidden;text-overflow:ellipsis;padding-top:4px}
+#grid thead th span{display:inline-block;writing-mode:vertical-rl;transform:rotate(180deg);max-height:150px;overflow:hidden;text-overflow:ellipsis;padding-top:4px}
 #grid tbody th{position:sticky;left:0;z-index:1;padding:0 8px 0 0;max-width:260px;overflow:hidden;text-overflow:ellipsis}
 #grid thead td{position:sticky;left:0;top:0;z-index:3;background:var(--page)}
 #grid tbody th button,#grid thead th button{border:0;padding:0 2px;background:none;font-weight:600}
 #grid td.cell{width:19px;min-width:19px;height:19px;border-radius:3px;background:var(--none);padding:0}
 #grid td.cell.any{background:var(--any)}#grid td.cell.wide{background:var(--wide)}#grid td.cell.some{background:var(--some)}
-#grid td.cell.part{opacity:.6}
 #grid td.cell.self{background:none}
 #grid td.cell:hover,#grid td.cell.mark{outline:2px solid var(--ink);outline-offset:-1px}
 #grid tr:hover th,#grid th.mark{color:var(--some)}
