@@ -8,7 +8,7 @@ import type { End } from "../model/verdict.ts";
 import { namespacedName, type World } from "../model/world.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { askInDetail, flowOf } from "./ask.ts";
-import { allowedByFamily, endPods, podEnd } from "./brute-force.arbitrary.ts";
+import { allowedByFamily, endPods, podEnd, singleEnds } from "./brute-force.arbitrary.ts";
 import type { PortReference } from "./port-reference.ts";
 import type { Reference } from "./reference.ts";
 import { isProblem } from "./types.ts";
@@ -65,6 +65,14 @@ const question = arbitraryWorld()
     }),
   );
 
+/** Pairs with a family in common, pods with themselves aside. */
+function countPairs(from: readonly End[], to: readonly End[]): number {
+  const common = (a: End, b: End): boolean =>
+    singleEnds(a).some(({ family }) => singleEnds(b).some((other) => other.family === family));
+  const isSelf = (a: End, b: End): boolean => a.kind === "pod" && b.kind === "pod" && a.pod === b.pod;
+  return from.flatMap((a) => to.filter((b) => common(a, b) && !isSelf(a, b))).length;
+}
+
 describe("ask", () => {
   test("on sets is what the evaluator says of every pair", () => {
     fc.assert(
@@ -86,6 +94,7 @@ describe("ask", () => {
         expect(PortSet.of(answer.ports.allowed).key).toBe(set.intersect(every).key);
         expect(PortSet.of(answer.ports.denied).key).toBe(set.minus(every).key);
         expect(answer.allowed).toBe(set.minus(every).isEmpty);
+        expect(answer.pairs).toBe(countPairs(from.ends, to.ends));
         expect(answer.partly).toBe(!set.intersect(some).isEmpty);
         for (const family of families)
           if (answer.families !== undefined)

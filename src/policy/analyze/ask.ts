@@ -8,10 +8,9 @@ import { askedPorts } from "./asked-ports.ts";
 import { addressEndpoint, type Endpoint, endOf } from "./endpoint.ts";
 import { directionEntry, portDirectionEntries, portEntries } from "./entries.ts";
 import { withHypothetical } from "./hypothetical.ts";
-import { Judge } from "./judge.ts";
 import { notesOn } from "./notes.ts";
 import { anyPort, formatPort, type PortReference } from "./port-reference.ts";
-import { type Pair, type Quantified, type Question, quantify, type Witness } from "./quantify.ts";
+import { type Quantified, type Question, quantify, type Witness } from "./quantify.ts";
 import type { Reference } from "./reference.ts";
 import { type Resolved, resolveAll } from "./resolve.ts";
 import { type Answer, apiVersion, type FlowEntry, isProblem, type Ports, type Problem } from "./types.ts";
@@ -70,7 +69,7 @@ export function askInDetail(real: Plan, { port = anyPort, ...options }: AskOptio
     families: options.family === undefined ? families : [options.family],
     viaService: to.service !== null && !to.service.headless,
   };
-  const found = quantify(new Judge(plan), question);
+  const found = quantify(plan, question);
   const told = found.counterexample ?? found.first;
   if (told === null) return nothingAsked(from, to, found, options.family);
   const total = Array.from(ports.of.values()).reduce((a, b) => (a === b ? a : a.union(b)), PortSet.empty);
@@ -89,7 +88,7 @@ export function askInDetail(real: Plan, { port = anyPort, ...options }: AskOptio
     ...portsOf(found, total),
     ...(found.counterexample === null ? {} : { counterexample: flowEntry(found.counterexample) }),
     ...(found.counterexample === null || found.example === null ? {} : { example: flowEntry(found.example) }),
-    ...(found.pairs === 1 ? { decisions: byDirection(plan, told, question) } : {}),
+    ...(found.pairs === 1 ? { decisions: byDirection(plan, told, question.viaService) } : {}),
     notes,
   };
   return { plan, from, to, port, question, found, ports: total, told, answer };
@@ -136,9 +135,7 @@ const bothDirections = ({ egress, ingress }: Verdict): Pick<Answer, "egress" | "
   ingress: directionEntry(ingress),
 });
 
-function byDirection(plan: Plan, { from, fromFace, to, toFace, family }: Pair, question: Question) {
-  const { viaService } = question;
-  const asked = question.to.get(to)!;
+function byDirection(plan: Plan, { from, fromFace, to, toFace, family, asked }: Witness, viaService: boolean) {
   const pieces = decisions(plan, endOf(from, fromFace), endOf(to, toFace), family, { viaService });
   return {
     egress: portDirectionEntries(pieces.egress, asked),

@@ -143,10 +143,11 @@ function intoPolicy(situation: Situation, policy: NetworkPolicy, peer: Target): 
 const sameText = (a: readonly Json[], b: readonly Json[]): boolean => {
   const canonical = (list: readonly Json[]): string =>
     JSON.stringify(
-      list.map((one) =>
-        Object.entries({ ...(one as object) })
-          .filter(([, value]) => value !== null && value !== "TCP")
-          .sort(([x], [y]) => (x < y ? -1 : 1)), // by name: values of manifests have no prototype, and so no text
+      list.map(
+        (one) =>
+          Object.entries({ ...(one as object) })
+            .filter(([, value]) => value !== null && value !== "TCP")
+            .sort(([x], [y]) => (x < y ? -1 : 1)), // by name: values of manifests have no prototype, and so no text
       ),
     );
   return canonical(a) === canonical(b);

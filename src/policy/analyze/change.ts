@@ -151,7 +151,7 @@ class PairChange {
     this.#pair = pair;
     this.#goal = goal;
     // what is opened is all that was asked; what is closed, only what is open
-    const ports = goal === "allow" ? current.question.to.get(pair.to)! : pair.ports;
+    const ports = goal === "allow" ? pair.asked : pair.ports;
     this.#trial = new Trial(pair, current.question.viaService, ports);
   }
 

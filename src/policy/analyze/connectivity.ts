@@ -6,8 +6,8 @@ import type { Endpoint } from "./endpoint.ts";
 import { portEntries } from "./entries.ts";
 import { withHypothetical } from "./hypothetical.ts";
 import { type MapEndpoint, mapEndpoints } from "./map-endpoints.ts";
-import { type MapRow, MapRows } from "./map-rows.ts";
-import { type ClassMatrix, noFamily, nothing } from "./matrix.ts";
+import { isExempt, type MapRow, MapRows } from "./map-rows.ts";
+import { type ClassMatrix, everything, noFamily, nothing } from "./matrix.ts";
 import type { Reference } from "./reference.ts";
 import { resolveReference } from "./resolve.ts";
 import {
@@ -51,45 +51,37 @@ export function connectivity(real: Plan, options: ConnectivityOptions = {}): Con
   const wanted = wantedPairs(focused, options);
   const touched = new Set(options.focus === undefined ? endpoints : focused);
   const connections: ConnectionEntry[] = [];
-  for (const { from, to, ports } of connectionsOf(matrix, endpoints, wanted)) {
-    connections.push({ from: from.entry.ref, to: to.entry.ref, ...ports });
-    if (options.focus !== undefined) touched.add(from).add(to);
+  const describe = describer(matrix);
+  const rows = new MapRows(matrix);
+  for (const from of endpoints) {
+    const { IPv4, IPv6 } = rows.of(from.class);
+    for (const to of endpoints) {
+      let v4 = IPv4[to.class]!;
+      let v6 = IPv6[to.class]!;
+      if (isExempt(from, to)) {
+        if (v4 !== noFamily) v4 = everything;
+        if (v6 !== noFamily) v6 = everything;
+      }
+      if ((v4 <= nothing && v6 <= nothing) || !isListed(from, to) || !wanted(from, to)) continue;
+      const { ports, families } = describe(v4, v6);
+      const ends = { from: from.entry.ref, to: to.entry.ref, ports };
+      connections.push(families === undefined ? ends : { ...ends, families });
+      if (options.focus !== undefined) touched.add(from).add(to);
+    }
   }
   const entries = endpoints.filter((endpoint) => touched.has(endpoint)).map(({ entry }) => entry);
   return { apiVersion, kind: "Connectivity", level, endpoints: entries, connections, notes: [] };
 }
 
-export interface MapConnection {
-  readonly from: MapEndpoint;
-  readonly to: MapEndpoint;
-  readonly ports: Pick<ConnectionEntry, "ports" | "families">;
-}
-
-/** The connections of a map, in the order of its endpoints. Equal ports are one object. */
-export function* connectionsOf(
-  matrix: ClassMatrix,
-  endpoints: readonly MapEndpoint[],
-  wanted: (from: MapEndpoint, to: MapEndpoint) => boolean = () => true,
-): Generator<MapConnection> {
-  const describe = describer(matrix);
-  const rows = new MapRows(matrix);
-  for (const from of endpoints) {
-    const row = rows.of(from);
-    for (const to of endpoints) {
-      const { IPv4, IPv6 } = row(to);
-      if ((IPv4 > nothing || IPv6 > nothing) && isListed(from, to) && wanted(from, to))
-        yield { from, to, ports: describe(IPv4, IPv6) };
-    }
-  }
-}
+type ConnectionPorts = Pick<ConnectionEntry, "ports" | "families">;
 
 /** Maps leave out pairs without a pod, and an endpoint with itself. */
 export const isListed = (from: MapRow, to: MapRow): boolean =>
   from !== to && (from.members[0]!.kind === "pod" || to.members[0]!.kind === "pod");
 
 /** The ports of a pair of port set numbers, one a family. */
-function describer(matrix: ClassMatrix): (IPv4: number, IPv6: number) => MapConnection["ports"] {
-  const known = new Map<number, MapConnection["ports"]>();
+function describer(matrix: ClassMatrix): (IPv4: number, IPv6: number) => ConnectionPorts {
+  const known = new Map<number, ConnectionPorts>();
   const entries = new Map<number, Ports>();
   const portsOf = (set: number): Ports => {
     const made = entries.get(set) ?? portEntries(matrix.ports(set));

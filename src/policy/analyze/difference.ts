@@ -6,8 +6,8 @@ import { type CommonEndpoint, commonEndpoints } from "./common-endpoints.ts";
 import { isListed } from "./connectivity.ts";
 import { portEntries } from "./entries.ts";
 import { type MapEndpoints, mapEndpoints } from "./map-endpoints.ts";
-import { type Cell, type MapRow, MapRows } from "./map-rows.ts";
-import { noFamily } from "./matrix.ts";
+import { isExempt, type MapRow, MapRows } from "./map-rows.ts";
+import { everything, noFamily } from "./matrix.ts";
 import { responsiblePolicies } from "./responsible.ts";
 import { apiVersion, type Difference, type DifferenceEntry, type Level } from "./types.ts";
 
@@ -80,18 +80,18 @@ class Side {
 
   row(from: CommonEndpoint["before"]): (to: CommonEndpoint["before"]) => Allowed {
     if (from === null) return () => none;
-    const row = this.#rows.of(from);
-    // A piece of an address class can lack a family that its class has.
-    const has = ({ members }: MapRow, family: Family): boolean => members[0]!.faces[family].length > 0;
+    const { IPv4, IPv6 } = this.#rows.of(from.class);
     return (to) => {
       if (to === null) return none;
-      const cell = row(to);
-      const within = (family: Family): number => (has(from, family) && has(to, family) ? cell[family] : noFamily);
-      return this.#allowed({ IPv4: within("IPv4"), IPv6: within("IPv6") });
+      // A piece of an address class can lack a family that its class has.
+      const v4 = has(from, "IPv4") && has(to, "IPv4") ? IPv4[to.class]! : noFamily;
+      const v6 = has(from, "IPv6") && has(to, "IPv6") ? IPv6[to.class]! : noFamily;
+      if (!isExempt(from, to)) return this.#allowed(v4, v6);
+      return this.#allowed(v4 === noFamily ? v4 : everything, v6 === noFamily ? v6 : everything);
     };
   }
 
-  #allowed({ IPv4, IPv6 }: Cell): Allowed {
+  #allowed(IPv4: number, IPv6: number): Allowed {
     const key = IPv4 * 2 ** 24 + IPv6;
     const held = this.#cells.get(key);
     if (held !== undefined) return held;
@@ -101,6 +101,8 @@ class Side {
     return made;
   }
 }
+
+const has = ({ members }: MapRow, family: Family): boolean => members[0]!.faces[family].length > 0;
 
 interface PairChange {
   readonly before: Allowed;

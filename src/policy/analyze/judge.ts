@@ -1,11 +1,8 @@
-/**
- * Allowed ports of pairs of endpoints, for questions about many pairs: one judgement for each pair of classes, equal
- * port sets are one object.
- */
+/** Allowed ports of pairs of classes: each pair is judged once, equal port sets are one object. */
 import { PortSet } from "../../net/ports.ts";
 import type { PeerClass, Plan, PolicyClass } from "../compile/plan.ts";
 import type { Direction } from "../model/verdict.ts";
-import type { Endpoint, Face } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 
 /** Memoises over one state of a plan; make a new one after the plan changed. */
 export class Judge {
@@ -49,15 +46,6 @@ export class Judge {
     const set = this.intern(a.intersect(b));
     row.set(b, set);
     return set;
-  }
-
-  /** What both ends allow, between one face of each; interned. `judgeSelf`: a pod that reaches itself through a Service. */
-  pair(from: Endpoint, fromFace: Face, to: Endpoint, toFace: Face, judgeSelf: boolean): PortSet {
-    const all = this.intern(PortSet.all);
-    if (!judgeSelf && isSelf(from, to)) return all;
-    const egress = from.kind === "pod" ? this.direction(from.subject.egress, toFace.peers.egress) : all;
-    if (to.kind !== "pod" || isOwnNode(from, to)) return egress;
-    return this.intersect(egress, this.direction(to.subject.ingress, fromFace.peers.ingress));
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Family } from "../../net/address.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { isOwnNode } from "./judge.ts";
-import { type ClassMatrix, everything, noFamily } from "./matrix.ts";
+import type { ClassMatrix } from "./matrix.ts";
 
 /** Ends with one row in a matrix. INVARIANT: `members` is not empty, and all are of one kind. */
 export interface MapRow {
@@ -11,29 +11,19 @@ export interface MapRow {
   readonly members: readonly Endpoint[];
 }
 
-/** Numbers of port sets by family. */
-export type Cell = Readonly<Record<Family, number>>;
+/** Numbers of port sets by family and class of the destination; shared, not to be written to. */
+export type Rows = Readonly<Record<Family, Int32Array>>;
 
-/** Reads a matrix row by row, own nodes exempt. */
+/** Reads a matrix row by row; the rows of classes with several endpoints are kept. */
 export class MapRows {
   readonly #matrix: ClassMatrix;
-  readonly #rows = new Map<number, Readonly<Record<Family, Int32Array>>>();
+  readonly #rows = new Map<number, Rows>();
 
   constructor(matrix: ClassMatrix) {
     this.#matrix = matrix;
   }
 
-  /** What `from` may open, by destination. */
-  of(from: MapRow): (to: MapRow) => Cell {
-    const { IPv4, IPv6 } = this.#row(from.class);
-    const source = from.members[0]!;
-    return (to) => {
-      const cell = { IPv4: IPv4[to.class]!, IPv6: IPv6[to.class]! };
-      return source.kind === "node" && to.members.every((end) => isOwnNode(source, end)) ? exempt(cell) : cell;
-    };
-  }
-
-  #row(index: number): Readonly<Record<Family, Int32Array>> {
+  of(index: number): Rows {
     const held = this.#rows.get(index);
     if (held !== undefined) return held;
     const row = { IPv4: this.#matrix.row(index, "IPv4"), IPv6: this.#matrix.row(index, "IPv6") };
@@ -42,8 +32,8 @@ export class MapRows {
   }
 }
 
-/** A node may open everything to its own pods (spec A7.3). */
-const exempt = ({ IPv4, IPv6 }: Cell): Cell => ({
-  IPv4: IPv4 === noFamily ? noFamily : everything,
-  IPv6: IPv6 === noFamily ? noFamily : everything,
-});
+/** Is `from` a node on which all of `to` runs? Then its entry in a row, where it has the family, is `everything` (spec A7.3). */
+export function isExempt(from: MapRow, to: MapRow): boolean {
+  const source = from.members[0]!;
+  return source.kind === "node" && to.members.every((end) => isOwnNode(source, end));
+}

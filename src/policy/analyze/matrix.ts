@@ -55,6 +55,8 @@ export class ClassMatrix {
   readonly #judge: Judge;
   readonly #sets = new Numbering<PortSet>();
   readonly #combined = new Map<number, number>();
+  /** How many peer classes there are of destinations. */
+  readonly #destinations: number;
   readonly #rows: Readonly<Record<Direction, readonly Row[]>>;
   /** Of ingress rows, by peer: the subjects whose row has an exception for it. */
   readonly #ingressOf: readonly (readonly { readonly subject: number; readonly set: number }[])[];
@@ -81,6 +83,7 @@ export class ClassMatrix {
       };
     });
     this.classes = this.#classes;
+    this.#destinations = peers.egress.items.length;
     this.#rows = {
       egress: this.#directionRows(subjects.egress.items, peers.egress.items),
       ingress: this.#directionRows(subjects.ingress.items, peers.ingress.items),
@@ -111,19 +114,27 @@ export class ClassMatrix {
   /** What a class may open to each class over a family: numbers of port sets, or `noFamily`. Own nodes are not exempt here. */
   row(from: number, family: Family): Int32Array {
     const source = this.#classes[from]!;
-    const out = new Int32Array(this.#classes.length).fill(noFamily);
+    const classes = this.#classes;
+    const out = new Int32Array(classes.length).fill(noFamily);
+    const egress = source.subject.egress < 0 ? null : this.#dense(this.#rows.egress[source.subject.egress]!);
     for (const face of source.faces[family]) {
-      const egress = source.subject.egress < 0 ? null : this.#rows.egress[source.subject.egress]!;
       const ingress = this.#ingressColumn(face.ingress);
-      for (const [index, to] of this.#classes.entries())
-        for (const other of to.faces[family]) {
-          const opened = egress === null ? everything : (egress.exceptions.get(other.egress) ?? egress.fallback);
-          const accepted = to.subject.ingress < 0 ? everything : ingress[to.subject.ingress]!;
-          const both = this.intersect(opened, accepted);
+      for (let index = 0; index < classes.length; index++) {
+        const { subject, faces } = classes[index]!;
+        const accepted = subject.ingress < 0 ? everything : ingress[subject.ingress]!;
+        for (const other of faces[family]) {
+          const both = this.intersect(egress === null ? everything : egress[other.egress]!, accepted);
           out[index] = out[index] === noFamily ? both : this.intersect(out[index]!, both);
         }
+      }
     }
     return out;
+  }
+
+  #dense({ fallback, exceptions }: Row): Int32Array {
+    const row = new Int32Array(this.#destinations).fill(fallback);
+    for (const [peer, set] of exceptions) row[peer] = set;
+    return row;
   }
 
   /** One entry of a row. */
@@ -158,40 +169,79 @@ export class ClassMatrix {
 
   #directionRows(subjects: readonly PolicyClass[], peers: readonly PeerClass[]): readonly Row[] {
     const byGroup = new Map<number, number[]>();
-    const withPorts = new Map<number, string>();
-    for (const [number, { groups, ports }] of peers.entries()) {
-      if (ports.length > 0) withPorts.set(number, JSON.stringify(ports));
-      for (const group of groups) {
+    const ports = new Numbering<string>();
+    const portsOf = new Map<number, number>();
+    for (const [number, peer] of peers.entries()) {
+      if (peer.ports.length > 0) portsOf.set(number, ports.number(JSON.stringify(peer.ports)));
+      for (const group of peer.groups) {
         const members = byGroup.get(group);
         if (members === undefined) byGroup.set(group, [number]);
         else members.push(number);
       }
     }
-    return subjects.map((subject) => this.#directionRow(subject, peers, byGroup, withPorts));
+    const marks = new Marks(peers.length);
+    return subjects.map((subject) => {
+      marks.clear();
+      subject.groups.forEach(({ id }, mark) => {
+        for (const peer of byGroup.get(id) ?? []) marks.add(peer, mark);
+      });
+      if (subject.direction === "egress" && subject.rules.some((rule) => rule.ports.named.length > 0))
+        for (const [peer, mark] of portsOf) marks.add(peer, subject.groups.length + mark);
+      return this.#directionRow(subject, peers, marks);
+    });
   }
 
-  #directionRow(
-    subject: PolicyClass,
-    peers: readonly PeerClass[],
-    byGroup: ReadonlyMap<number, readonly number[]>,
-    withPorts: ReadonlyMap<number, string>,
-  ): Row {
-    /** What tells a peer from the rest, for this subject; peers with equal text are judged alike. */
-    const differs = new Map<number, string>();
-    for (const { id } of subject.groups)
-      for (const peer of byGroup.get(id) ?? []) differs.set(peer, `${differs.get(peer) ?? ""} ${id}`);
-    if (subject.direction === "egress" && subject.rules.some(({ ports }) => ports.named.length > 0))
-      for (const [peer, ports] of withPorts) differs.set(peer, `${differs.get(peer) ?? ""}|${ports}`);
-    const set = (peer: PeerClass): number => this.#sets.number(this.#judge.direction(subject, peer));
-    const plain = peers.findIndex((_, number) => !differs.has(number));
-    const fallback = plain < 0 ? nothing : set(peers[plain]!);
-    const judged = new Map<string, number>();
+  /** Peers with the same marks are judged alike. */
+  #directionRow(subject: PolicyClass, peers: readonly PeerClass[], marks: Marks): Row {
+    const set = (peer: number): number => this.#sets.number(this.#judge.direction(subject, peers[peer]!));
+    const plain = marks.firstUnmarked();
+    const fallback = plain === null ? nothing : set(plain);
+    const judged = new Map<number, number>();
     const exceptions = new Map<number, number>();
-    for (const [peer, difference] of differs) {
-      const known = judged.get(difference) ?? set(peers[peer]!);
-      judged.set(difference, known);
-      if (known !== fallback) exceptions.set(peer, known);
+    for (const [peer, mark] of marks) {
+      const known = judged.get(mark) ?? set(peer);
+      judged.set(mark, known);
+      if (plain === null || known !== fallback) exceptions.set(peer, known);
     }
     return { fallback, exceptions };
+  }
+}
+
+/** For each peer the list of marks that it was given, as one number: equal lists are equal numbers, 0 = none. */
+class Marks {
+  readonly #lists: Int32Array;
+  readonly #marked: number[] = [];
+  /** The list that comes of adding a mark to a list. */
+  readonly #longer = new Map<number, number>();
+
+  constructor(peers: number) {
+    this.#lists = new Int32Array(peers);
+  }
+
+  clear(): void {
+    for (const peer of this.#marked) this.#lists[peer] = 0;
+    this.#marked.length = 0;
+  }
+
+  /** Marks must be added in one order to all peers. */
+  add(peer: number, mark: number): void {
+    const list = this.#lists[peer]!;
+    if (list === 0) this.#marked.push(peer);
+    const key = list * 2 ** 20 + mark;
+    let longer = this.#longer.get(key);
+    if (longer === undefined) {
+      longer = this.#longer.size + 1;
+      this.#longer.set(key, longer);
+    }
+    this.#lists[peer] = longer;
+  }
+
+  firstUnmarked(): number | null {
+    const first = this.#marked.length < this.#lists.length ? this.#lists.indexOf(0) : -1;
+    return first < 0 ? null : first;
+  }
+
+  *[Symbol.iterator](): Generator<readonly [number, number]> {
+    for (const peer of this.#marked) yield [peer, this.#lists[peer]!];
   }
 }

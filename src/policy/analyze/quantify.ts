@@ -1,9 +1,11 @@
 /** One question over all pairs of two sets of endpoints, by classes: ends that are judged alike are asked once. */
-import type { Family } from "../../net/address.ts";
+import { type Family, families } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
+import type { Plan } from "../compile/plan.ts";
 import type { Endpoint, Face } from "./endpoint.ts";
 import { groupAlike } from "./group.ts";
-import { isOwnNode, isSelf, type Judge } from "./judge.ts";
+import { isOwnNode, isSelf } from "./judge.ts";
+import { ClassMatrix, everything, noFamily } from "./matrix.ts";
 
 export interface Pair {
   readonly from: Endpoint;
@@ -16,6 +18,8 @@ export interface Pair {
 /** A pair and the ports in question that are allowed, or denied. */
 export interface Witness extends Pair {
   readonly ports: PortSet;
+  /** Every port that is asked of the destination. */
+  readonly asked: PortSet;
 }
 
 export interface Quantified {
@@ -40,64 +44,87 @@ export interface Question {
 }
 
 /** Asks every pair, except pods with themselves and the pairs that `elsewhere` nodes rule out. */
-export function quantify(judge: Judge, question: Question): Quantified {
-  const { viaService } = question;
-  const soleSelf = question.from.length === 1 && question.to.size === 1;
-  const tally = new Tally(judge);
-  const to = Array.from(question.to.keys());
-  const nodes = (ends: readonly Endpoint[]): boolean => ends.some((end) => end.kind === "node");
-  const destinations = groupAlike(to, nodes(question.from), (end) => question.to.get(end)!.key);
-  for (const from of groupAlike(question.from, nodes(to))) {
-    for (const to of destinations) {
-      const pair = representative(from, to, viaService || soleSelf);
+export function quantify(plan: Plan, question: Question): Quantified {
+  const from = question.from.flatMap(singleFaces);
+  const to = Array.from(question.to, ([end, ports]) => singleFaces(end).map((one) => [one, ports] as const)).flat();
+  const asked = new Map(to);
+  const destinations = Array.from(asked.keys());
+  const matrix = new ClassMatrix(plan, [...from, ...destinations]);
+  const classOf = new Map(matrix.classes.flatMap(({ members }, index) => members.map((end) => [end, index] as const)));
+  const tally = new Tally(question);
+  const seen = new Map<string, Seen>();
+  const targets = groupAlike(destinations, from.some(isNode), (end) => asked.get(end)!.key).map((group) => {
+    const ports = asked.get(group[0]!)!;
+    const known = seen.get(ports.key) ?? { IPv4: new Set<number>(), IPv6: new Set<number>() };
+    seen.set(ports.key, known);
+    return { group, class: classOf.get(group[0]!)!, ports, seen: known };
+  });
+  const judgeSelf = question.viaService || isSoleSelf(question);
+  for (const group of groupAlike(from, destinations.some(isNode))) {
+    const index = classOf.get(group[0]!)!;
+    const rows = { IPv4: matrix.row(index, "IPv4"), IPv6: matrix.row(index, "IPv6") };
+    for (const target of targets) {
+      const pair = representative(group, target.group, judgeSelf);
       if (pair === null) continue;
-      const asked = question.to.get(pair.to)!;
-      const count = countPairs(from, to, viaService || soleSelf);
-      const common = question.families.filter((f) => pair.from.faces[f].length > 0 && pair.to.faces[f].length > 0);
-      tally.count(count, common.length > 0);
-      for (const family of common)
-        for (const fromFace of pair.from.faces[family])
-          for (const toFace of pair.to.faces[family])
-            tally.add({ ...pair, fromFace, toFace, family }, asked, viaService);
+      const isOpen = isOwnNode(pair.from, pair.to) || (!question.viaService && isSelf(pair.from, pair.to));
+      for (const family of question.families) {
+        const judged = rows[family][target.class]!;
+        const set = isOpen && judged !== noFamily ? everything : judged;
+        if (set === noFamily || target.seen[family].has(set)) continue;
+        target.seen[family].add(set);
+        tally.add({ ...pair, ...facesOf(pair, family), family }, target.ports, matrix.ports(set));
+      }
     }
   }
   return tally;
 }
 
+/** Results that are counted already: numbers of port sets. */
+type Seen = Readonly<Record<Family, Set<number>>>;
+
+/** The one face that each end of a pair has. */
+const facesOf = ({ from, to }: Pick<Pair, "from" | "to">, family: Family): Pick<Pair, "fromFace" | "toFace"> => ({
+  fromFace: from.faces[family][0]!,
+  toFace: to.faces[family][0]!,
+});
+
+/** A node with several addresses of a family, taken apart: every one of them is asked. */
+function singleFaces(end: Endpoint): readonly Endpoint[] {
+  if (families.every((family) => end.faces[family].length <= 1)) return [end];
+  return families.flatMap((family) =>
+    end.faces[family].map((face) => ({ ...end, faces: { IPv4: [], IPv6: [], [family]: [face] } })),
+  );
+}
+
+const isNode = (end: Endpoint): boolean => end.kind === "node";
+
+/** One pod that is asked about itself: answered, not skipped. */
+const isSoleSelf = ({ from, to }: Question): boolean => {
+  const [only] = to.keys();
+  return from.length === 1 && to.size === 1 && isSelf(from[0]!, only!);
+};
+
 class Tally implements Quantified {
-  pairs = 0;
-  withoutFamily = 0;
+  readonly pairs: number;
+  readonly withoutFamily: number;
   readonly denied = new Map<Family, PortSet>();
   counterexample: Witness | null = null;
   example: Witness | null = null;
   first: Witness | null = null;
-  readonly #judge: Judge;
-  /** Results that are counted already, by family and ports asked. */
-  readonly #seen = new Map<string, Set<PortSet>>();
 
-  constructor(judge: Judge) {
-    this.#judge = judge;
+  constructor(question: Question) {
+    const { common, others } = countPairs(question);
+    this.pairs = common;
+    this.withoutFamily = others;
   }
 
-  count(pairs: number, common: boolean): void {
-    if (common) this.pairs += pairs;
-    else this.withoutFamily += pairs;
-  }
-
-  add(pair: Pair, asked: PortSet, viaService: boolean): void {
-    const { from, fromFace, to, toFace, family } = pair;
-    const allowed = this.#judge.pair(from, fromFace, to, toFace, viaService);
-    const key = `${family}|${asked.key}`;
-    const seen = this.#seen.get(key) ?? new Set();
-    this.#seen.set(key, seen);
-    if (seen.has(allowed)) return;
-    seen.add(allowed);
+  add(pair: Pair, asked: PortSet, allowed: PortSet): void {
     const refused = asked.minus(allowed);
     const granted = asked.intersect(allowed);
-    this.denied.set(family, (this.denied.get(family) ?? PortSet.empty).union(refused));
-    this.first ??= { ...pair, ports: asked };
-    if (!refused.isEmpty) this.counterexample ??= { ...pair, ports: refused };
-    if (!granted.isEmpty) this.example ??= { ...pair, ports: granted };
+    this.denied.set(pair.family, (this.denied.get(pair.family) ?? PortSet.empty).union(refused));
+    this.first ??= { ...pair, asked, ports: asked };
+    if (!refused.isEmpty) this.counterexample ??= { ...pair, asked, ports: refused };
+    if (!granted.isEmpty) this.example ??= { ...pair, asked, ports: granted };
   }
 }
 
@@ -119,9 +146,31 @@ const isExcluded = (from: Endpoint, to: Endpoint): boolean =>
   (from.kind === "node" && from.elsewhere && isOwnNode(from, to)) ||
   (to.kind === "node" && to.elsewhere && isOwnNode(to, from));
 
-function countPairs(from: readonly Endpoint[], to: readonly Endpoint[], self: boolean): number {
-  if (self) return from.length * to.length;
-  const pods = new Set(from.map((end) => (end.kind === "pod" ? end.pod : null)));
-  const same = to.filter((end) => end.kind === "pod" && pods.has(end.pod)).length;
-  return from.length * to.length - same;
+/** How many pairs are asked, with a family in common and without, by counting ends with the same families. */
+function countPairs(question: Question): { readonly common: number; readonly others: number } {
+  const sources = byFamilies(question.from, question.families);
+  const targets = byFamilies(Array.from(question.to.keys()), question.families);
+  let common = 0;
+  let others = 0;
+  for (const [a, from] of sources)
+    for (const [b, to] of targets) {
+      const pairs = from.length * to.length - skippedPairs(from, to, question);
+      if ((a & b) === 0) others += pairs;
+      else common += pairs;
+    }
+  return { common, others };
+}
+
+/** Ends by the set of families that they have, of those asked: bit i is `families[i]`. */
+const byFamilies = (ends: readonly Endpoint[], asked: readonly Family[]): Map<number, Endpoint[]> =>
+  Map.groupBy(ends, ({ faces }) =>
+    families.reduce((bits, f, i) => (asked.includes(f) && faces[f].length > 0 ? bits | (1 << i) : bits), 0),
+  );
+
+function skippedPairs(from: readonly Endpoint[], to: readonly Endpoint[], question: Question): number {
+  const unknownHosts = [...from, ...to].filter((end) => end.kind === "node" && end.elsewhere);
+  const excluded = unknownHosts.length === 0 ? 0 : from.flatMap((a) => to.filter((b) => isExcluded(a, b))).length;
+  if (question.viaService || isSoleSelf(question)) return excluded;
+  const pods = new Set(from.flatMap((end) => (end.kind === "pod" ? [end.pod] : [])));
+  return excluded + to.filter((end) => end.kind === "pod" && pods.has(end.pod)).length;
 }

@@ -54,7 +54,10 @@ export function targetOf(plan: Plan, asked: Resolved, end: Endpoint): Target | n
     return { kind: "pods", namespace: end.pod.namespace, labels: stableLabels(pods) };
   }
   if (end.kind === "node") {
-    const ips = families.flatMap((family) => end.faces[family].flatMap(({ address }) => address ?? []));
+    const faces = ends.flatMap((one) =>
+      one.kind === "node" && one.node === end.node ? [...one.faces.IPv4, ...one.faces.IPv6] : [],
+    );
+    const ips = faces.flatMap(({ address }) => address ?? []);
     return end.node.ips.length === 0 ? null : { kind: "networks", blocks: ips.map(hostBlock) };
   }
   if (reference.kind === "addresses")
