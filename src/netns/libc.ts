@@ -176,8 +176,11 @@ export function raiseOpenFiles(): number {
   return Number(limit[1]!);
 }
 
-/** Replaces this process by another program. Returns only by throwing. */
+const setFlags = 2; // F_SETFD
+
+/** Replaces this process by another program, with the same streams. Returns only by throwing. */
 export function execute(file: string, args: readonly string[]): never {
+  for (const stream of [0, 1, 2]) fcntlCall(stream, setFlags, 0); // Node has them closed on exec
   check("execvp", execvpCall(file, [file, ...args, null]));
   throw new SystemError("execvp", 0);
 }
