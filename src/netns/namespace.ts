@@ -2,7 +2,7 @@
  * Network namespaces without names: an open file is all that keeps one alive, so that they vanish with the process,
  * however it ends.
  */
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { moveUp, setNetwork, unshareNetwork } from "./libc.ts";
 
 const own = "/proc/thread-self/ns/net";
@@ -15,6 +15,9 @@ function enter(fd: number): void {
   setNetwork(fd);
   current = fd;
 }
+
+/** Does this kernel have IPv6? Namespaces made here have it then, whatever is set for the machine's own network. */
+export const hasIPv6 = (): boolean => existsSync("/proc/net/if_inet6");
 
 export class Namespace {
   readonly fd: number;

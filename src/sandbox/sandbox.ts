@@ -1,13 +1,15 @@
 /** A world that runs: built, programmed, asked. What the kernel suites and `verify` have in common. */
 import { bindRequests, NETLINK_NETFILTER } from "../flows/nflog.ts";
 import { addressBytes } from "../netns/bytes.ts";
-import { raiseOpenFiles } from "../netns/libc.ts";
+import { raiseOpenFiles, SystemError } from "../netns/libc.ts";
+import type { Namespace } from "../netns/namespace.ts";
 import { NetlinkSocket } from "../netns/netlink.ts";
 import type { Seat } from "../netns/sockets.ts";
 import { Enforcer } from "../nftables/enforcer.ts";
 import { openRunner, type Runner } from "../nftables/runner.ts";
 import type { Plan, PlanDelta } from "../policy/compile/plan.ts";
 import { namespacedName, type Pod, type World } from "../policy/model/world.ts";
+import { SandboxError } from "./error.ts";
 import type { Face } from "./faces.ts";
 import { type Drop, type Listener, type Observation, type Probe, Prober, type RunOptions } from "./prober.ts";
 import type { Question } from "./questions.ts";
@@ -39,7 +41,7 @@ export class Sandbox {
   /** Builds a complete world (see `allot`), Services included, without policies. */
   static async up(world: World): Promise<Sandbox> {
     raiseOpenFiles();
-    const sandbox = new Sandbox(world, Topology.build(world));
+    const sandbox = new Sandbox(world, build(world));
     try {
       await sandbox.#start();
       return sandbox;
@@ -58,7 +60,7 @@ export class Sandbox {
     const services = frontends(this.world);
     for (const name of this.#topology.nodes) {
       const namespace = this.#topology.node(name);
-      const runner = await openRunner({ netns: namespace.fd });
+      const runner = await workingRunner(namespace);
       const log = new NetlinkSocket(NETLINK_NETFILTER, namespace);
       this.#nodes.set(name, { runner, log, enforcer: null });
       log.setReceiveBuffer(logBuffer);
@@ -166,5 +168,33 @@ export class Sandbox {
           : this.#topology.outsideSeat(address);
     this.#seats.set(address, seat);
     return seat;
+  }
+}
+
+/** @throws SandboxError where the kernel refuses */
+function build(world: World): Topology {
+  try {
+    return Topology.build(world);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const hint =
+      error.code === "EMFILE" || error.code === "ENFILE"
+        ? `It takes about ${2 * world.pods.length + 5_000} open files: raise the hard limit (ulimit -Hn).`
+        : undefined;
+    throw new SandboxError(`the kernel refused to build the cluster: ${error.message}`, hint);
+  }
+}
+
+/** @throws SandboxError where nftables cannot be used */
+async function workingRunner(namespace: Namespace): Promise<Runner> {
+  try {
+    const runner = await openRunner({ netns: namespace.fd });
+    await runner.run("list tables");
+    return runner;
+  } catch (error) {
+    throw new SandboxError(
+      `nftables cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      "It needs the package nftables (1.0.6 or newer) and a kernel with nf_tables.",
+    );
   }
 }

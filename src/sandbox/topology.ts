@@ -5,7 +5,7 @@
  *     pod ── eth0 … p10 ── node ── eth0 … n10 ── outside (takes in packets for every address that is no pod and no node)
  */
 import { addressBytes } from "../netns/bytes.ts";
-import { Namespace } from "../netns/namespace.ts";
+import { hasIPv6, Namespace } from "../netns/namespace.ts";
 import { type NetlinkMessage, NetlinkSocket } from "../netns/netlink.ts";
 import {
   addAddress,
@@ -33,10 +33,12 @@ const dummies = [addressBytes("192.0.0.8"), addressBytes("100::8")];
 
 const anyV4 = new Uint8Array(4);
 const anyV6 = new Uint8Array(16);
-const defaults = (link: number, local: boolean): NetlinkMessage[] => [
-  addRoute({ destination: anyV4, prefix: 0, link, local }),
-  addRoute({ destination: anyV6, prefix: 0, link, local }),
-];
+const defaults = (link: number, local: boolean): NetlinkMessage[] =>
+  usable([anyV4, anyV6]).map((destination) => addRoute({ destination, prefix: 0, link, local }));
+
+/** Without IPv6 in the kernel, IPv4 addresses are all that can be used. */
+const usable = (addresses: readonly Uint8Array[]): readonly Uint8Array[] =>
+  hasIPv6() ? addresses : addresses.filter((address) => address.length === 4);
 
 /** Settings of a namespace that forwards; the defaults before any link is made, since links copy them. */
 function makeRouter(namespace: Namespace): void {
@@ -177,8 +179,8 @@ export class Topology {
     this.#outside.netlink.request([
       vethPair({ name: `n${link}`, index: link }, { name: "eth0", index: uplink }, place.namespace.fd),
     ]);
-    const ips = node.ips.map(addressBytes);
-    const missing = dummies.filter((dummy) => ips.every((ip) => ip.length !== dummy.length));
+    const ips = usable(node.ips.map(addressBytes));
+    const missing = usable(dummies).filter((dummy) => ips.every((ip) => ip.length !== dummy.length));
     place.netlink.request([
       linkUp(loopback),
       linkUp(uplink),
@@ -190,14 +192,14 @@ export class Topology {
 }
 
 const podRoutes = (place: PodPlace, link: number) =>
-  place.ips.map(addressBytes).map((ip) => ({ destination: ip, prefix: ip.length * 8, link }));
+  usable(place.ips.map(addressBytes)).map((ip) => ({ destination: ip, prefix: ip.length * 8, link }));
 
 function configurePod(place: PodPlace): void {
   const netlink = new NetlinkSocket(NETLINK_ROUTE, place.namespace);
   netlink.request([
     linkUp(loopback),
     linkUp(uplink),
-    ...place.ips.map((ip) => addAddress(uplink, addressBytes(ip))),
+    ...usable(place.ips.map(addressBytes)).map((ip) => addAddress(uplink, ip)),
     ...defaults(uplink, false),
   ]);
   netlink.close();

@@ -1,6 +1,7 @@
 /** `bulkhead verify`: does the kernel decide as the engine says? */
 import type { Family } from "../net/address.ts";
 import type { PortProtocol } from "../net/ports.ts";
+import { hasIPv6 } from "../netns/namespace.ts";
 import { compile } from "../policy/compile/live-plan.ts";
 import type { Plan } from "../policy/compile/plan.ts";
 import { isFinished, type World } from "../policy/model/world.ts";
@@ -56,20 +57,22 @@ const chunkSize = 8_192;
 export async function runVerify(world: World, options: VerifyOptions, io: VerifyIo): Promise<0 | 1 | 130> {
   const { style, output, quiet = false } = options;
   const completed = allot(world, options);
+  const limited = hasIPv6() ? options : { ...options, families: ["IPv4"] as const };
+  const notes = hasIPv6() ? completed.notes : [...completed.notes, "This kernel has no IPv6: only IPv4 was asked."];
   const progress = new Progress(io.stderr, quiet);
   const matrix = new MatrixTally();
-  const outcome = await verify(completed.world, options, matrix, progress, io.signal).finally(() => progress.clear());
+  const outcome = await verify(completed.world, limited, matrix, progress, io.signal).finally(() => progress.clear());
   if (outcome === null) {
     io.stderr.write("interrupted; everything that was built is gone\n");
     return 130;
   }
-  const found: Verification = { ...outcome, notes: completed.notes };
+  const found: Verification = { ...outcome, notes };
   if (output === "json") {
     io.stdout.write(toJson(found));
     return found.agree ? 0 : 1;
   }
   if (!quiet) {
-    for (const note of completed.notes) io.stderr.write(`note: ${note}\n`);
+    for (const note of notes) io.stderr.write(`note: ${note}\n`);
     io.stdout.write(`${matrix.render(style)}\n`);
   }
   if (output === "table") {
