@@ -69,5 +69,5 @@ export const mermaidLabel = (text: string): string =>
 
 /** A property of a GitHub workflow command; `data` is what follows `::`. */
 export const githubData = (text: string): string =>
-  text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+  text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A").replace(control, "\ufffd");
 export const githubProperty = (text: string): string => githubData(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
