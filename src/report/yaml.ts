@@ -1,8 +1,9 @@
 /** Plain data (what JSON can hold) as YAML that readers of YAML 1.1 and of 1.2 take the same way. */
 
-// A plain scalar is safe when it starts with a letter, holds no YAML syntax, and is no word that YAML 1.1 reads as a bool or null.
+// A plain scalar is safe when it starts with a letter, holds no YAML syntax, and is no word that YAML 1.1 reads as a bool,
+// a null or a number.
 const plainScalar = /^[A-Za-z_][A-Za-z0-9_./-]*$/;
-const reserved = /^(?:y|n|yes|no|on|off|true|false|null|nan|inf)$/i;
+const reserved = /^(?:y|n|yes|no|on|off|true|false|null|nan|inf|e[0-9_]+)$/i;
 
 const scalar = (value: unknown): string =>
   typeof value === "string"
