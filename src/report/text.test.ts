@@ -55,7 +55,7 @@ describe("yaml", () => {
   test("small collections in one line, lists under their key as kubectl has them", () => {
     expect(
       yamlLines({ ports: [{ port: 80 }], from: [{ podSelector: { matchLabels: { app: "a-long-name" } } }] }, 24),
-    ).toEqual(["ports: [{port: 80}]", "from:", "- podSelector:", "    matchLabels:", "      app: a-long-name"]);
+    ).toEqual(["ports: [{port: 80}]", "from:", "- podSelector:", "    matchLabels: {app: a-long-name}"]);
   });
 });
 
