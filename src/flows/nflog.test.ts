@@ -81,7 +81,8 @@ describe("packets", () => {
     ["destination options before UDP", v6("3c", "11 00 0000 00000000 4e20 0035 0008 0000"), 17, 20_000, 53],
     ["first fragment", v6("2c", "11 00 0001 00000000 4e20 0035 0008 0000"), 17, 20_000, 53],
     ["later fragment", v6("2c", "11 00 0010 00000000 4e20 0035 0008 0000"), 17, 0, 0],
-    ["ICMPv6", v6("3a", "80 00 0000 00000000"), 58, 0, 0],
+    ["ICMPv6 echo: its identifier", v6("3a", "80 00 0000 4e20 0000"), 58, 20_000, 0],
+    ["ICMPv6 error", v6("3a", "01 00 0000 4e20 0000"), 58, 0, 0],
     ["cut off behind the addresses", v6("06", ""), 6, 0, 0],
   ])("IPv6: %s", (_, packet, protocol, sourcePort, destinationPort) => {
     expect(parseFlowTuple(packet)).toEqual({

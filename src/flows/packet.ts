@@ -9,12 +9,19 @@ export interface FlowTuple {
   /** 4 or 16 bytes, network order. */
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
-  /** 0 for protocols without ports and for later fragments. */
+  /** Of an ICMP echo its identifier, as in connection tracking; 0 for other protocols without ports and for later fragments. */
   readonly sourcePort: number;
+  /** 0 for protocols without ports and for later fragments. */
   readonly destinationPort: number;
 }
 
 const ported = new Set<number>(Object.values(protocolNumbers));
+
+/** Protocol number → the types that are echo requests and replies. */
+const echoTypes: ReadonlyMap<number, readonly number[]> = new Map([
+  [1, [0, 8]],
+  [58, [128, 129]],
+]);
 
 // RFC 8200 extension headers that stand between the fixed header and the transport's.
 const hopByHop = 0;
@@ -72,11 +79,13 @@ function withPorts(
   destination: Uint8Array,
 ): FlowTuple {
   const readable = ported.has(protocol) && at + 4 <= packet.length;
+  const echo = at + 6 <= packet.length && echoTypes.get(protocol)?.includes(packet[at]!) === true;
+  const sourceAt = readable ? at : echo ? at + 4 : null;
   return {
     protocol,
     source,
     destination,
-    sourcePort: readable ? (packet[at]! << 8) | packet[at + 1]! : 0,
+    sourcePort: sourceAt === null ? 0 : (packet[sourceAt]! << 8) | packet[sourceAt + 1]!,
     destinationPort: readable ? (packet[at + 2]! << 8) | packet[at + 3]! : 0,
   };
 }

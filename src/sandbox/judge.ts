@@ -1,5 +1,4 @@
 /** Is what the kernel did what the engine and the reference say? */
-import { protocolNumbers } from "../flows/packet.ts";
 import { addressBytes } from "../netns/bytes.ts";
 import type { DropExplanation } from "../nftables/enforcer.ts";
 import type { Plan } from "../policy/compile/plan.ts";
@@ -8,7 +7,7 @@ import { referenceVerdict } from "../policy/evaluate/reference.ts";
 import type { Decision, Direction, Outcome, Verdict } from "../policy/model/verdict.ts";
 import { directions } from "../policy/model/verdict.ts";
 import type { World } from "../policy/model/world.ts";
-import type { Drop, Observation } from "./prober.ts";
+import { type Drop, type Observation, protocolNumber } from "./prober.ts";
 import { flowOf, type Question } from "./questions.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -103,7 +102,7 @@ export class Judge {
     const { to, port, protocol } = question;
     if (
       tuple === null ||
-      tuple.protocol !== protocolNumbers[protocol] ||
+      tuple.protocol !== protocolNumber(protocol, tuple.source.length) ||
       tuple.destinationPort !== port ||
       Buffer.compare(tuple.destination, addressBytes(to.address)) !== 0
     )

@@ -1,5 +1,5 @@
 /** Which ports are worth asking between two ends: those that rules tell apart. */
-import { maxPort, minPort, type PortProtocol } from "../net/ports.ts";
+import { maxPort, minPort, type Protocol } from "../net/ports.ts";
 import type { Plan, PlanRule, PolicyClass } from "../policy/compile/plan.ts";
 import type { ContainerPort } from "../policy/model/world.ts";
 import type { Face } from "./faces.ts";
@@ -10,8 +10,9 @@ import type { Face } from "./faces.ts";
  */
 export function portsToAsk(
   rules: readonly { readonly rule: PlanRule; readonly named: readonly ContainerPort[] }[],
-  protocol: PortProtocol,
+  protocol: Protocol,
 ): number[] {
+  if (protocol === "other") return [0];
   const edges = new Set<number>([minPort]);
   const spans = rules.map(({ rule, named }) => {
     const own = [...rule.ports.fixed.byProtocol[protocol]];
@@ -53,7 +54,7 @@ export class PortClasses {
     this.#plan = plan;
   }
 
-  between(from: Face, to: Face, protocol: PortProtocol): readonly number[] {
+  between(from: Face, to: Face, protocol: Protocol): readonly number[] {
     const egress = this.#subject(from, "egress");
     const ingress = this.#subject(to, "ingress");
     const named = to.end.kind === "pod" ? to.end.pod.ports : [];

@@ -5,20 +5,20 @@
 import { type LogRecord, parseLog } from "../flows/nflog.ts";
 import { protocolNumbers } from "../flows/packet.ts";
 import type { Range } from "../net/interval.ts";
-import type { PortProtocol } from "../net/ports.ts";
+import type { Protocol } from "../net/ports.ts";
 import { socketAddress } from "../netns/bytes.ts";
 import { accept, close, connect, receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../netns/libc.ts";
 import type { NetlinkSocket } from "../netns/netlink.ts";
 import { Poller, readable, writable } from "../netns/poller.ts";
-import { initAckPacket, initPacket, parseSctp, sctpAbort, sctpInit, sctpInitAck } from "../netns/sctp.ts";
-import { ipprotoSctp, rawSocket, type Seat, tcpClient, tcpListener, udpSocket } from "../netns/sockets.ts";
+import { rawSocket, type Seat, tcpClient, tcpListener, udpSocket } from "../netns/sockets.ts";
+import { type RawProtocol, rawProtocol } from "./raw-protocol.ts";
 import { everyPort } from "./slices.ts";
 
 /** Something that answers: `id` is what its answers are signed with. */
 export interface Listener {
   readonly id: number;
   readonly seat: Seat;
-  readonly protocol: PortProtocol;
+  readonly protocol: Protocol;
   readonly port: number;
 }
 
@@ -27,7 +27,7 @@ export interface Probe {
   /** Where the client dials: the listener's address, or a Service's. */
   readonly address: Uint8Array;
   readonly port: number;
-  readonly protocol: PortProtocol;
+  readonly protocol: Protocol;
   /** What must be listening meanwhile. */
   readonly listener: Listener;
   /** Source ports to take from; default all. */
@@ -74,6 +74,10 @@ const latin1 = (bytes: Uint8Array): string =>
 const attemptKey = (protocol: number, source: Uint8Array, port: number): string =>
   `${protocol}|${port}|${latin1(source)}`;
 
+/** IANA number of what probes a protocol at addresses of a length (4 or 16 bytes). */
+export const protocolNumber = (protocol: Protocol, addressLength: number): number =>
+  rawProtocol(protocol, addressLength)?.number ?? protocolNumbers[protocol as "TCP" | "UDP"];
+
 export interface RunOptions {
   /** Called now and then with the number of probes done. */
   readonly onProgress?: (done: number) => void;
@@ -89,13 +93,15 @@ export class Prober {
   readonly #peer = new Uint8Array(28);
   /** Next source port by source address and protocol. */
   readonly #nextPort = new Map<string, number>();
-  readonly #raw = new Map<string, number>();
+  /** Raw sockets by address and protocol number. */
+  readonly #raw = new Map<string, Map<number, number>>();
   /** Of this wave and the last, so that late drops find their probe. */
   #attempts = new Map<string, Attempt>();
   #former = new Map<string, Attempt>();
   #byIndex: Attempt[] = [];
   #listening = new Map<string, number>();
-  readonly #sctpListeners = new Map<string, number>();
+  /** Who answers raw packets, by protocol number, port and address. */
+  readonly #rawListeners = new Map<string, number>();
   #pending = 0;
   #overruns = 0;
   #strays: Drop[] = [];
@@ -112,10 +118,10 @@ export class Prober {
   /** Lets go of what it keeps open at an address: the address is about to leave its namespace. */
   leave(address: Uint8Array): void {
     const key = latin1(address);
-    const fd = this.#raw.get(key);
-    if (fd === undefined) return;
-    this.#poller.forget(fd);
-    close(fd);
+    for (const fd of this.#raw.get(key)?.values() ?? []) {
+      this.#poller.forget(fd);
+      close(fd);
+    }
     this.#raw.delete(key);
   }
 
@@ -152,7 +158,7 @@ export class Prober {
 
   close(): void {
     this.#closeListeners();
-    for (const fd of this.#raw.values()) close(fd);
+    for (const sockets of this.#raw.values()) for (const fd of sockets.values()) close(fd);
     this.#raw.clear();
     this.#poller.close();
   }
@@ -176,7 +182,7 @@ export class Prober {
   }
 
   #start(probe: Probe, index: number): Attempt {
-    const number = protocolNumbers[probe.protocol];
+    const number = protocolNumber(probe.protocol, probe.from.address.length);
     const portKey = `${number}|${latin1(probe.from.address)}`;
     for (let tries = 0; ; tries++) {
       const sourcePort = this.#takePort(portKey, probe.sourcePorts ?? everyPort);
@@ -213,12 +219,13 @@ export class Prober {
   #open(attempt: Attempt): void {
     const { probe, sourcePort, key } = attempt;
     const { from, address, port, protocol } = probe;
-    if (protocol === "SCTP") {
-      const fd = this.#rawSctp(from);
+    const raw = rawProtocol(protocol, from.address.length);
+    if (raw !== null) {
+      const fd = this.#rawSocket(from, raw);
       this.#attempts.set(key, attempt);
       this.#pending++;
       this.#try(attempt, () => {
-        sendTo(fd, initPacket(sourcePort, port, this.#tag(attempt)), socketAddress(address, 0));
+        sendTo(fd, raw.request(sourcePort, port, this.#token(attempt)), socketAddress(address, 0));
       });
       return;
     }
@@ -232,7 +239,7 @@ export class Prober {
     });
   }
 
-  #tag(attempt: Attempt): number {
+  #token(attempt: Attempt): number {
     return ((this.#run ^ attempt.index) | 1) >>> 0;
   }
 
@@ -319,9 +326,10 @@ export class Prober {
   #listen(listener: Listener): void {
     const { seat, protocol, port, id } = listener;
     const key = `${protocol}|${port}|${latin1(seat.address)}`;
-    if (protocol === "SCTP") {
-      this.#rawSctp(seat);
-      this.#sctpListeners.set(`${port}|${latin1(seat.address)}`, id);
+    const raw = rawProtocol(protocol, seat.address.length);
+    if (raw !== null) {
+      this.#rawSocket(seat, raw);
+      this.#rawListeners.set(attemptKey(raw.number, seat.address, port), id);
       return;
     }
     if (this.#listening.has(key)) return;
@@ -377,40 +385,46 @@ export class Prober {
     }
   }
 
-  #rawSctp(seat: Seat): number {
+  #rawSocket(seat: Seat, protocol: RawProtocol): number {
     const key = latin1(seat.address);
-    const known = this.#raw.get(key);
+    const sockets = this.#raw.get(key) ?? new Map<number, number>();
+    this.#raw.set(key, sockets);
+    const known = sockets.get(protocol.number);
     if (known !== undefined) return known;
-    const fd = rawSocket(seat, ipprotoSctp);
-    this.#raw.set(key, fd);
-    this.#poller.watch(fd, readable, () => this.#readSctp(fd, seat));
+    const fd = rawSocket(seat, protocol.number);
+    sockets.set(protocol.number, fd);
+    this.#poller.watch(fd, readable, () => this.#readRaw(fd, seat, protocol));
     return fd;
   }
 
-  #readSctp(fd: number, seat: Seat): void {
+  #readRaw(fd: number, seat: Seat, protocol: RawProtocol): void {
     const v4 = seat.address.length === 4;
     for (;;) {
       const length = receiveFrom(fd, this.#buffer, this.#peer);
       if (length === wouldBlock) return;
       const header = v4 ? (this.#buffer[0]! & 0xf) * 4 : 0;
-      const packet = parseSctp(this.#buffer.subarray(header, length));
-      if (packet === null) continue;
-      if (packet.chunk === sctpInit) {
-        const id = this.#sctpListeners.get(`${packet.destinationPort}|${latin1(seat.address)}`);
-        if (id === undefined) continue;
-        const peer = v4 ? this.#peer.slice(4, 8) : this.#peer.slice(8, 24);
-        sendTo(fd, initAckPacket(packet, 1 + id, id), socketAddress(peer, 0));
-      } else if (packet.chunk === sctpInitAck || packet.chunk === sctpAbort) {
-        this.#sctpAnswer(attemptKey(ipprotoSctp, seat.address, packet.destinationPort), packet);
+      const message = protocol.read(this.#buffer.subarray(header, length));
+      if (message === null) continue;
+      const peer = v4 ? this.#peer.slice(4, 8) : this.#peer.slice(8, 24);
+      if (message.kind === "answer") {
+        this.#rawAnswer(attemptKey(protocol.number, seat.address, message.port), peer, message);
+        continue;
       }
+      const id = this.#rawListeners.get(attemptKey(protocol.number, seat.address, message.port));
+      if (id === undefined || (protocol.kernelAnswers && !seat.foreign)) continue;
+      sendTo(fd, message.answer(id), socketAddress(peer, 0));
     }
   }
 
-  #sctpAnswer(key: string, packet: { readonly verificationTag: number; readonly cookie: number | null }): void {
+  #rawAnswer(
+    key: string,
+    from: Uint8Array,
+    answer: { readonly token: number; readonly listener: number | null },
+  ): void {
     const attempt = this.#attempts.get(key);
-    if (attempt === undefined || !attempt.pending || packet.verificationTag !== this.#tag(attempt)) return;
-    // An ABORT without our cookie is the answer of a kernel that has SCTP itself: it was reached.
-    attempt.answeredBy = packet.cookie ?? attempt.probe.listener.id;
+    if (attempt === undefined || !attempt.pending || answer.token !== this.#token(attempt)) return;
+    if (Buffer.compare(from, attempt.probe.address) !== 0) return;
+    attempt.answeredBy = answer.listener ?? attempt.probe.listener.id;
     this.#finish(attempt);
   }
 
@@ -420,6 +434,6 @@ export class Prober {
       close(fd);
     }
     this.#listening = new Map();
-    this.#sctpListeners.clear();
+    this.#rawListeners.clear();
   }
 }

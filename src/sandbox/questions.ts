@@ -1,6 +1,6 @@
 /** What `verify` asks: every pair, every protocol, every port that rules tell apart, directly and through Services. */
 import type { Family } from "../net/address.ts";
-import { type PortProtocol, portProtocols } from "../net/ports.ts";
+import { protocols as everyProtocol, type Protocol } from "../net/ports.ts";
 import type { Plan } from "../policy/compile/plan.ts";
 import type { Flow } from "../policy/model/verdict.ts";
 import type { World } from "../policy/model/world.ts";
@@ -12,8 +12,8 @@ import { type Frontend, frontends } from "./services.ts";
 export interface Question {
   readonly from: Face;
   readonly to: Face;
-  readonly protocol: PortProtocol;
-  /** The destination's own port. */
+  readonly protocol: Protocol;
+  /** The destination's own port; 0 for protocol `other`, asked by ICMP echo. */
   readonly port: number;
   /** The client dials a Service and gets this backend of it. */
   readonly via: { readonly frontend: Frontend; readonly backend: number } | null;
@@ -32,21 +32,22 @@ export const flowOf = ({ from, to, protocol, port, via }: Question): Flow => ({
 
 export interface QuestionOptions {
   readonly families?: readonly Family[];
-  readonly protocols?: readonly PortProtocol[];
+  readonly protocols?: readonly Protocol[];
   /** Ask this one port of every pair and protocol, instead of those that rules tell apart. */
   readonly port?: number;
 }
 
 /** All questions, by destination: what listens there is needed for one stretch only. */
 export function* questions(plan: Plan, world: World, options: QuestionOptions = {}): Generator<Question> {
-  const { protocols = portProtocols } = options;
+  const { protocols = everyProtocol } = options;
   const faces = facesOf(plan, world, options.families);
   const classes = new PortClasses(plan);
   for (const to of faces) {
     for (const from of faces) {
       if (from.family !== to.family || !worthAsking(from, to)) continue;
       for (const protocol of protocols) {
-        const ports = options.port === undefined ? classes.between(from, to, protocol) : [options.port];
+        const ports =
+          options.port === undefined || protocol === "other" ? classes.between(from, to, protocol) : [options.port];
         const asked = samePod(from, to) ? ports.slice(0, 1) : ports;
         for (const [i, port] of asked.entries()) yield { from, to, protocol, port, via: null, first: i === 0 };
       }
@@ -55,11 +56,7 @@ export function* questions(plan: Plan, world: World, options: QuestionOptions = 
   yield* serviceQuestions(world, faces, protocols);
 }
 
-function* serviceQuestions(
-  world: World,
-  faces: readonly Face[],
-  protocols: readonly PortProtocol[],
-): Generator<Question> {
+function* serviceQuestions(world: World, faces: readonly Face[], protocols: readonly Protocol[]): Generator<Question> {
   const byAddress = new Map(faces.map((face) => [face.address, face]));
   for (const frontend of frontends(world)) {
     if (!protocols.includes(frontend.protocol)) continue;

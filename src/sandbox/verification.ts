@@ -1,6 +1,6 @@
 /** What a verification found, as plain data: `-o json` is this (docs: "JSON contracts"). Text is made from it by `render.ts`. */
 import type { Family } from "../net/address.ts";
-import type { PortProtocol } from "../net/ports.ts";
+import type { Protocol } from "../net/ports.ts";
 import { directionEntry, reasonEntry } from "../policy/analyze/entries.ts";
 import type { DirectionEntry, ReasonEntry } from "../policy/analyze/types.ts";
 import type { Direction, Outcome, Tier, Verdict } from "../policy/model/verdict.ts";
@@ -15,8 +15,8 @@ export interface CellEntry {
   /** The destination's address, where a reference alone does not say it. */
   readonly address: string;
   readonly family: Family;
-  readonly protocol: PortProtocol;
-  /** The destination's own port. */
+  readonly protocol: Protocol;
+  /** The destination's own port, 0 for protocol `other`. */
   readonly port: number;
   /** The Service that was dialled instead, and its port. */
   readonly service: { readonly ref: string; readonly port: number } | null;

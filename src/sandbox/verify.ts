@@ -1,6 +1,6 @@
 /** `bulkhead verify`: does the kernel decide as the engine says? */
 import type { Family } from "../net/address.ts";
-import type { PortProtocol } from "../net/ports.ts";
+import type { Protocol } from "../net/ports.ts";
 import { hasIPv6 } from "../netns/namespace.ts";
 import { compile } from "../policy/compile/live-plan.ts";
 import type { Plan } from "../policy/compile/plan.ts";
@@ -29,7 +29,7 @@ import {
 export interface VerifyOptions {
   readonly output: "table" | "json" | "matrix";
   readonly families?: readonly Family[];
-  readonly protocols?: readonly PortProtocol[];
+  readonly protocols?: readonly Protocol[];
   readonly podsPerWorkload?: number;
   /** Ask everything, however much is wrong. */
   readonly keepGoing?: boolean;

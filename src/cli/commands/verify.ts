@@ -1,6 +1,7 @@
 /** `bulkhead verify` */
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
+import type { Protocol } from "../../net/ports.ts";
 import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
 import {
   addColorOption,
@@ -17,7 +18,7 @@ import { readWorld } from "../world.ts";
 export interface VerifyOptions extends ManifestOptions, OutputOptions {
   readonly output: "table" | "json" | "matrix";
   readonly family?: FamilyOption;
-  readonly protocol?: readonly ("TCP" | "UDP" | "SCTP")[];
+  readonly protocol?: readonly Protocol[];
   readonly podsPerWorkload: number;
   readonly keepGoing?: boolean;
   readonly quiet?: boolean;
@@ -36,7 +37,9 @@ export function register(program: Command, shell: Shell): void {
   addColorOption(
     command
       .addOption(
-        new Option("--protocol <protocols>", "probe these protocols only: TCP, UDP, SCTP").argParser(parseProtocols),
+        new Option("--protocol <protocols>", "probe these protocols only: TCP, UDP, SCTP, ICMP").argParser(
+          parseProtocols,
+        ),
       )
       .addOption(
         new Option("--pods-per-workload <n>", "most pods that stand for a workload: 1 or 2")
@@ -61,12 +64,19 @@ Examples:
     });
 }
 
-const protocols = ["TCP", "UDP", "SCTP"] as const;
+/** ICMP echo stands for everything that has no ports. */
+const protocols = new Map<string, Protocol>([
+  ["TCP", "TCP"],
+  ["UDP", "UDP"],
+  ["SCTP", "SCTP"],
+  ["ICMP", "other"],
+]);
 
-function parseProtocols(text: string): ("TCP" | "UDP" | "SCTP")[] {
+function parseProtocols(text: string): Protocol[] {
   return text.split(",").map((word) => {
-    const found = protocols.find((protocol) => protocol === word.trim().toUpperCase());
-    if (found === undefined) throw new InvalidArgumentError("Allowed choices are TCP, UDP, SCTP, separated by commas.");
+    const found = protocols.get(word.trim().toUpperCase());
+    if (found === undefined)
+      throw new InvalidArgumentError(`Allowed choices are ${[...protocols.keys()].join(", ")}, separated by commas.`);
     return found;
   });
 }
