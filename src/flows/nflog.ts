@@ -15,7 +15,9 @@ const copyPacket = 2;
 const copyRange = 128;
 
 const attributes = { packetHeader: 1, inDevice: 4, outDevice: 5, payload: 9, prefix: 10 } as const;
-const configuration = { command: 1, mode: 2, threshold: 5 } as const;
+const configuration = { command: 1, mode: 2, bufferSize: 3, threshold: 5 } as const;
+/** Of one message in the kernel; every message takes as much of the receive buffer, however short it is. */
+const messageSize = 1024;
 
 /** A logged packet. */
 export interface LogRecord {
@@ -53,6 +55,7 @@ function config(group: number, type: number, value: readonly number[], what: str
 export const bindRequests = (group: number): Request[] => [
   config(group, configuration.command, [commandBind], "bind"),
   config(group, configuration.mode, [0, 0, 0, copyRange, copyPacket, 0], "configure"),
+  config(group, configuration.bufferSize, [0, 0, messageSize >> 8, messageSize & 0xff], "configure"),
   config(group, configuration.threshold, [0, 0, 0, 1], "configure"),
 ];
 

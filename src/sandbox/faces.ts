@@ -9,9 +9,10 @@ import {
   parseCidr,
 } from "../net/address.ts";
 import { addressClasses, externalAddresses } from "../policy/analyze/endpoint.ts";
+import { podReference } from "../policy/analyze/reference.ts";
 import type { Plan } from "../policy/compile/plan.ts";
 import type { End } from "../policy/model/verdict.ts";
-import { isFinished, namespacedName, type World } from "../policy/model/world.ts";
+import { isFinished, type World } from "../policy/model/world.ts";
 
 /** One address of a pod, of a node, or of the outside. */
 export interface Face {
@@ -40,8 +41,11 @@ export function faceOf(end: End, address: string): Face {
   switch (end.kind) {
     case "pod": {
       const { namespace, workload } = end.pod;
-      const kind = workload.kind === "Pod" ? "" : `${workload.kind.toLowerCase()}/`;
-      return { ...common, end, ref: namespacedName(end.pod), group: `${namespace}/${kind}${workload.name}` };
+      const group =
+        workload.kind === "Pod"
+          ? podReference(namespace, workload.name)
+          : `${namespace}/${workload.kind.toLowerCase()}/${workload.name}`;
+      return { ...common, end, ref: podReference(namespace, end.pod.name), group };
     }
     case "node": {
       // Asked address by address: policies may tell the addresses of one node apart.

@@ -64,6 +64,8 @@ interface Attempt {
 }
 
 const inFlight = 256;
+/** Probes after which the logs are read: a socket's receive buffer may be as small as 200 kB. */
+const readEvery = 32;
 const openListeners = 4_000;
 const nonceLength = 8;
 
@@ -144,10 +146,9 @@ export class Prober {
     for (let start = 0; start < probes.length && signal?.aborted !== true; start += inFlight) {
       const wave = probes.slice(start, start + inFlight);
       for (const probe of wave) this.#listen(probe.listener);
-      this.#wave(wave, patience);
+      out.push(...this.#ask(wave, patience));
       // The events of the process (Ctrl-C, the terminal) get their turn between waves.
       await new Promise<void>((resolve) => setImmediate(resolve));
-      for (const { answeredBy, drop, error } of this.#byIndex) out.push({ answeredBy, drop, error });
       onProgress?.(out.length);
       if (this.#listening.size > openListeners) this.#closeListeners();
     }
@@ -163,12 +164,29 @@ export class Prober {
     this.#poller.close();
   }
 
-  #wave(probes: readonly Probe[], patience: number): void {
+  #ask(probes: readonly Probe[], patience: number): Observation[] {
+    const before = this.#overruns;
+    const out = this.#wave(probes, patience);
+    if (this.#overruns === before) return out;
+    // A log that overflowed has lost records: what has neither answer nor drop is asked once more.
+    const missing = out.flatMap(({ answeredBy, drop }, i) => (answeredBy === null && drop === null ? [i] : []));
+    const again = this.#wave(
+      missing.map((i) => probes[i]!),
+      patience,
+    );
+    for (const [k, i] of missing.entries()) out[i] = again[k]!;
+    return out;
+  }
+
+  #wave(probes: readonly Probe[], patience: number): Observation[] {
     this.#former = this.#attempts;
     this.#attempts = new Map();
     this.#byIndex = [];
     this.#pending = 0;
-    for (const [index, probe] of probes.entries()) this.#byIndex.push(this.#start(probe, index));
+    for (const [index, probe] of probes.entries()) {
+      this.#byIndex.push(this.#start(probe, index));
+      if (index % readEvery === 0) this.#poller.run(0);
+    }
     let deadline = performance.now() + patience;
     while (this.#pending > 0) {
       const before = this.#pending;
@@ -179,6 +197,7 @@ export class Prober {
     // What was logged before the last answer came is there to be read.
     while (this.#poller.run(0) > 0);
     for (const attempt of this.#byIndex) this.#finish(attempt);
+    return this.#byIndex.map(({ answeredBy, drop, error }) => ({ answeredBy, drop, error }));
   }
 
   #start(probe: Probe, index: number): Attempt {

@@ -136,9 +136,23 @@ export class Sandbox {
     this.#topology.close();
   }
 
+  /** Where sockets of a face are. */
+  seat({ end, address }: Face): Seat {
+    const known = this.#seats.get(address);
+    if (known !== undefined) return known;
+    const seat =
+      end.kind === "pod"
+        ? this.#topology.podSeat(namespacedName(end.pod), address)
+        : end.kind === "node"
+          ? this.#topology.nodeSeat(end.node.name, address)
+          : this.#topology.outsideSeat(address);
+    this.#seats.set(address, seat);
+    return seat;
+  }
+
   #probe({ from, to, protocol, port, via }: Question): Probe {
-    const listener: Listener = { id: this.#idOf(to), seat: this.#seat(to), protocol, port };
-    const base = { from: this.#seat(from), protocol, listener };
+    const listener: Listener = { id: this.#idOf(to), seat: this.seat(to), protocol, port };
+    const base = { from: this.seat(from), protocol, listener };
     if (via === null) return { ...base, address: listener.seat.address, port };
     const { frontend, backend } = via;
     return {
@@ -155,19 +169,6 @@ export class Sandbox {
     if (known !== undefined) return known;
     this.#destinations.set(key, this.#faces.length);
     return this.#faces.push(face) - 1;
-  }
-
-  #seat({ end, address }: Face): Seat {
-    const known = this.#seats.get(address);
-    if (known !== undefined) return known;
-    const seat =
-      end.kind === "pod"
-        ? this.#topology.podSeat(namespacedName(end.pod), address)
-        : end.kind === "node"
-          ? this.#topology.nodeSeat(end.node.name, address)
-          : this.#topology.outsideSeat(address);
-    this.#seats.set(address, seat);
-    return seat;
   }
 }
 

@@ -117,4 +117,4 @@ export function servicesScript(list: readonly Frontend[]): string {
 }
 
 /** How answers name a Service. */
-export const serviceReference = ({ service }: Frontend): string => `${service.namespace}/svc/${service.name}`;
+export const serviceReference = ({ service }: Frontend): string => `${service.namespace}/service/${service.name}`;

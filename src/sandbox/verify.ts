@@ -4,7 +4,7 @@ import type { Protocol } from "../net/ports.ts";
 import { hasIPv6 } from "../netns/namespace.ts";
 import { compile } from "../policy/compile/live-plan.ts";
 import type { Plan } from "../policy/compile/plan.ts";
-import { isFinished, type World } from "../policy/model/world.ts";
+import { isFinished, namespacedName, type World } from "../policy/model/world.ts";
 import type { Style } from "../report/style.ts";
 import { toJson } from "../report/yaml.ts";
 import { allot } from "./allot.ts";
@@ -12,7 +12,7 @@ import { SandboxError } from "./error.ts";
 import { type Evidence, Judge } from "./judge.ts";
 import { Progress, type ProgressSink } from "./progress.ts";
 import { type Question, questions } from "./questions.ts";
-import { MatrixTally, mismatchText, summaryText } from "./render.ts";
+import { MatrixTally, mismatchText, summaryText, type WorldSize } from "./render.ts";
 import { Sandbox } from "./sandbox.ts";
 import { frontends } from "./services.ts";
 import {
@@ -58,7 +58,12 @@ export async function runVerify(world: World, options: VerifyOptions, io: Verify
   const { style, output, quiet = false } = options;
   const completed = allot(world, options);
   const limited = hasIPv6() ? options : { ...options, families: ["IPv4"] as const };
-  const notes = hasIPv6() ? completed.notes : [...completed.notes, "This kernel has no IPv6: only IPv4 was asked."];
+  const size = sizeOf(completed.world);
+  if (size.pods === 0) throw new SandboxError("there is no pod and no workload to verify with");
+  const notes = [...completed.notes];
+  if (!hasIPv6()) notes.push("This kernel has no IPv6: only IPv4 was asked.");
+  if (size.services > 0)
+    notes.push("A pod that calls its own Service is judged by its own address, before that is masqueraded.");
   const progress = new Progress(io.stderr, quiet);
   const matrix = new MatrixTally();
   const outcome = await verify(completed.world, limited, matrix, progress, io.signal).finally(() => progress.clear());
@@ -77,16 +82,19 @@ export async function runVerify(world: World, options: VerifyOptions, io: Verify
   }
   if (output === "table") {
     for (const mismatch of found.mismatches) io.stdout.write(`${mismatchText(mismatch, style)}\n`);
-    const size = {
-      pods: completed.world.pods.filter((pod) => !pod.hostNetwork && !isFinished(pod)).length,
-      nodes: completed.world.nodes.length,
-      services: new Set(frontends(completed.world).map(({ address, port }) => `${address} ${port}`)).size,
-      policies: completed.world.policies.length,
-    };
     io.stdout.write(summaryText(found, size, style));
   }
   return found.agree ? 0 : 1;
 }
+
+const sizeOf = (world: World): WorldSize => ({
+  pods: world.pods.filter((pod) => !pod.hostNetwork && !isFinished(pod)).length,
+  nodes: world.nodes.length,
+  services: new Set(
+    frontends(world).map(({ service, protocol, port }) => `${namespacedName(service)} ${protocol} ${port}`),
+  ).size,
+  policies: world.policies.length,
+});
 
 /** null: interrupted. */
 async function verify(

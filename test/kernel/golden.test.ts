@@ -7,7 +7,7 @@ import type { Judgement } from "../../src/sandbox/judge.ts";
 import type { Question } from "../../src/sandbox/questions.ts";
 import { frontends } from "../../src/sandbox/services.ts";
 import { assertedCases, type Query, toFlow, worldOf } from "../spec/cases.ts";
-import { Bench, describeKernel, expectAgreement, questionOf } from "./support.ts";
+import { Bench, describeKernel, expectAgreement, questionOf, throughService } from "./support.ts";
 
 /** One Service for each destination that is asked through one: its only endpoint is that pod. */
 function withServices(world: World, queries: readonly Query[]): World {
@@ -33,15 +33,7 @@ function withServices(world: World, queries: readonly Query[]): World {
 function toQuestion(world: World, query: Query): Question {
   const question = questionOf(toFlow(world, query));
   if (question === null) throw new Error(`cannot be asked: ${JSON.stringify(query)}`);
-  if (query.via !== "service") return question;
-  const frontend = frontends(world).find(
-    ({ family, protocol, port, backends }) =>
-      family === question.from.family &&
-      protocol === query.proto &&
-      port === query.port &&
-      backends[0]!.address === question.to.address,
-  );
-  return { ...question, via: { frontend: frontend!, backend: 0 } };
+  return query.via === "service" ? throughService(question, frontends(world)) : question;
 }
 
 const outcomes = (judgements: readonly Judgement[]): unknown =>

@@ -1,9 +1,7 @@
 /** The enforcer against a real kernel: what stays, what is cut, what a restart finds. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { socketAddress } from "../../src/netns/bytes.ts";
-import { accept, close, connect, receive, receiveFrom, send, sendTo, wouldBlock } from "../../src/netns/libc.ts";
 import { Namespace } from "../../src/netns/namespace.ts";
-import { type Seat, tcpClient, tcpListener, udpSocket } from "../../src/netns/sockets.ts";
+import type { Seat } from "../../src/netns/sockets.ts";
 import { Enforcer, type EnforcerOptions, fullScript } from "../../src/nftables/enforcer.ts";
 import { NftablesError, openRunner, type Runner } from "../../src/nftables/runner.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
@@ -11,6 +9,7 @@ import type { LivePlan } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
 import { Topology } from "../../src/sandbox/topology.ts";
+import { TcpFlow, UdpFlow } from "./flows.ts";
 import { describeKernel, requireKernel } from "./support.ts";
 
 const pod = (name: string, ips: readonly string[]): Pod => ({
@@ -50,97 +49,6 @@ const only = (app: string, from: string): NetworkPolicySpec => ({
   podSelector: { matchLabels: { app } },
   ingress: [{ from: [{ podSelector: { matchLabels: { app: from } } }] }],
 });
-
-/** Waits for what a non-blocking call has to give; null when nothing comes. */
-async function within<T>(milliseconds: number, poll: () => T | null): Promise<T | null> {
-  for (const end = performance.now() + milliseconds; ; ) {
-    const value = poll();
-    if (value !== null || performance.now() > end) return value;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
-const arrival = 300; // ms: a packet between two namespaces takes less than one
-
-/** A UDP flow: two sockets that keep their ports. */
-class UdpFlow {
-  readonly #client: number;
-  readonly #server: number;
-  readonly #from: Uint8Array;
-  readonly #to: Uint8Array;
-
-  constructor(client: Seat, server: Seat, port: number) {
-    this.#client = udpSocket(client, port);
-    this.#server = udpSocket(server, port);
-    this.#from = socketAddress(client.address, port);
-    this.#to = socketAddress(server.address, port);
-  }
-
-  there = (): Promise<boolean> => this.#arrives(this.#client, this.#to, this.#server);
-  back = (): Promise<boolean> => this.#arrives(this.#server, this.#from, this.#client);
-
-  async #arrives(sender: number, to: Uint8Array, receiver: number): Promise<boolean> {
-    sendTo(sender, Uint8Array.of(1), to);
-    const peer = new Uint8Array(28);
-    return (
-      (await within(arrival, () => (receiveFrom(receiver, new Uint8Array(16), peer) === wouldBlock ? null : true))) ??
-      false
-    );
-  }
-
-  close(): void {
-    close(this.#client);
-    close(this.#server);
-  }
-}
-
-/** An established TCP connection. */
-class TcpFlow {
-  readonly #client: number;
-  readonly #server: number;
-  readonly #listener: number;
-
-  private constructor(client: number, server: number, listener: number) {
-    this.#client = client;
-    this.#server = server;
-    this.#listener = listener;
-  }
-
-  static async open(from: Seat, to: Seat, port: number): Promise<TcpFlow | null> {
-    const listener = tcpListener(to, port);
-    const client = tcpClient(from, port);
-    connect(client, socketAddress(to.address, port));
-    const sent = await within(arrival, () => {
-      try {
-        return send(client, Uint8Array.of(1)) === wouldBlock ? null : true;
-      } catch {
-        return null; // not connected yet
-      }
-    });
-    const server = sent === null ? null : await within(arrival, () => nonBlocking(accept(listener)));
-    if (server === null) {
-      close(client);
-      close(listener);
-      return null;
-    }
-    receive(server, new Uint8Array(16));
-    return new TcpFlow(client, server, listener);
-  }
-
-  there = (): Promise<boolean> => this.#arrives(this.#client, this.#server);
-  back = (): Promise<boolean> => this.#arrives(this.#server, this.#client);
-
-  async #arrives(sender: number, receiver: number): Promise<boolean> {
-    send(sender, Uint8Array.of(1));
-    return (await within(arrival, () => nonBlocking(receive(receiver, new Uint8Array(16))))) !== null;
-  }
-
-  close(): void {
-    for (const fd of [this.#client, this.#server, this.#listener]) close(fd);
-  }
-}
-
-const nonBlocking = (result: number): number | null => (result === wouldBlock ? null : result);
 
 /** Counts transactions, and lets a test stand in for the clearing of marks. */
 function observed(runner: Runner, clearMarks?: Runner["clearMarks"]): Runner & { readonly sent: string[] } {

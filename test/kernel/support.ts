@@ -10,8 +10,10 @@ import type { Flow } from "../../src/policy/model/verdict.ts";
 import { namespacedName, type Pod, type World } from "../../src/policy/model/world.ts";
 import { type Face, faceOf } from "../../src/sandbox/faces.ts";
 import { Judge, type Judgement } from "../../src/sandbox/judge.ts";
+import type { Drop } from "../../src/sandbox/prober.ts";
 import type { Question } from "../../src/sandbox/questions.ts";
 import { Sandbox } from "../../src/sandbox/sandbox.ts";
+import type { Frontend } from "../../src/sandbox/services.ts";
 import { cellEntry, strayEntry } from "../../src/sandbox/verification.ts";
 
 /** `describe` for suites that need the kernel. They fail where it cannot be used: a suite that did not run proves nothing. */
@@ -71,11 +73,16 @@ export class Bench {
   }
 }
 
-/** All agree, and nothing was dropped that no one sent. */
-export function expectAgreement(bench: Bench, judgements: readonly Judgement[]): void {
+/** All agree, and nothing was dropped that neither a probe nor the caller had sent. */
+export function expectAgreement(
+  bench: Bench,
+  judgements: readonly Judgement[],
+  sentByCaller: (drop: Drop) => boolean = () => false,
+): void {
   const wrong = judgements.filter(({ mismatches }) => mismatches.length > 0);
   expect(wrong.slice(0, 5).map((one) => ({ ...cellEntry(one), mismatches: one.mismatches }))).toEqual([]);
-  expect(bench.sandbox.takeStrays().map(strayEntry)).toEqual([]);
+  const strays = bench.sandbox.takeStrays().filter((drop) => !sentByCaller(drop));
+  expect(strays.map(strayEntry)).toEqual([]);
 }
 
 /** The question that a flow is; addresses are the ends' own of the flow's family. */
@@ -88,6 +95,20 @@ export function questionOf({ from, to, family, protocol, port }: Flow): Question
   const [source, destination] = [face(from), face(to)];
   if (source === undefined || destination === undefined) return null;
   return { from: source, to: destination, protocol, port, via: null, first: true };
+}
+
+/** The same question, dialled through the Service on the same port whose only backend the destination is. */
+export function throughService(question: Question, frontends: readonly Frontend[]): Question {
+  const frontend = frontends.find(
+    ({ family, protocol, port, backends }) =>
+      family === question.from.family &&
+      protocol === question.protocol &&
+      port === question.port &&
+      backends.length === 1 &&
+      backends[0]!.address === question.to.address,
+  );
+  if (frontend === undefined) throw new Error(`no Service leads to ${question.to.ref} on ${question.port}`);
+  return { ...question, via: { frontend, backend: 0 } };
 }
 
 interface Difference {

@@ -92,7 +92,7 @@ describeKernel("bulkhead verify", () => {
       kernel: "allow",
     });
     expect(found.cells).toContainEqual(
-      expect.objectContaining({ from: "shop/web", service: { ref: "shop/svc/db", port: 80 }, kernel: "allow" }),
+      expect.objectContaining({ from: "shop/web", service: { ref: "shop/service/db", port: 80 }, kernel: "allow" }),
     );
     expect(
       found.evidence.drops.map(({ node, direction, reasons }) => [node, direction, reasons[0]!.policy.name]),
