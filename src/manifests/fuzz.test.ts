@@ -1,9 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { load } from "../../test/manifests/load.ts";
+import type { Path, PathStep } from "../policy/model/source.ts";
 import { formatProblem, type Loaded } from "./index.ts";
 import { parseJson } from "./json.ts";
+import { skipValue } from "./json-places.ts";
 import { TextFile } from "./text.ts";
+import { parseYaml } from "./yaml/yaml.ts";
 
 /** What holds of every input: an answer or a complaint, each with a place that exists. */
 async function check(text: string): Promise<Loaded> {
@@ -119,13 +122,13 @@ describe("any input is read or refused", () => {
   });
 });
 
-test("the two readers of JSON agree", () => {
+test("several values in a row", () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 5 }), (text) => {
-      // A second value makes the slow reader run.
-      const [slow, second] = parseJson(`${text} {}`, 0);
-      expect(second?.value).toEqual({});
-      expect(JSON.stringify(slow?.value)).toBe(JSON.stringify(JSON.parse(text)));
+      const [first, second] = parseJson(`${text} {"a": 1}`, 0);
+      expect(second?.value).toEqual({ a: 1 });
+      expect(JSON.stringify(first?.value)).toBe(JSON.stringify(JSON.parse(text)));
+      expect(first?.duplicates).toEqual([]);
     }),
     { numRuns: 500 },
   );
@@ -137,6 +140,30 @@ test("positions in JSON", () => {
   expect(document?.offsetOf(["a", 1, "b"])).toBe(10 + 28);
   expect(document?.offsetOf(["c"])).toBe(10 + 39);
   expect(document?.offsetOf(["a", 7])).toBe(10 + 6);
+});
+
+/** Paths of all parts of a value. */
+function paths(value: unknown, above: Path = []): Path[] {
+  if (typeof value !== "object" || value === null) return [above];
+  const steps = Array.isArray(value) ? [...value.keys()] : Object.keys(value);
+  return [above, ...steps.flatMap((step) => paths((value as Record<PathStep, unknown>)[step], [...above, step]))];
+}
+
+test("every part of a JSON text is where it is said to be, read as JSON and as YAML", () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
+      const text = JSON.stringify(value, null, 1);
+      const [json] = parseJson(text, 0);
+      const yaml = parseYaml(text, 0);
+      for (const path of paths(value)) {
+        const offset = json!.offsetOf(path);
+        const part = path.reduce<unknown>((at, step) => (at as Record<PathStep, unknown>)[step], value);
+        expect(JSON.parse(text.slice(offset, skipValue(text, offset)))).toEqual(JSON.parse(JSON.stringify(part)));
+        expect(yaml?.offsetOf(path)).toBe(offset);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
 
 test("lines of files", () => {

@@ -8,8 +8,8 @@ import { decodeText, TextFile } from "./text.ts";
 /** What kubectl takes from a folder. A file that is named itself may be called anything. */
 const extensions = new Set([".json", ".yaml", ".yml"]);
 
-/** Bytes. V8's strings end at 512 Mi units. */
-const maxBytes = 500 * 1024 * 1024;
+/** Bytes of one file. */
+const maxBytes = 256 * 1024 * 1024;
 
 export interface Inputs {
   readonly files: readonly TextFile[];
@@ -31,7 +31,7 @@ export async function readInputs(names: readonly string[], { recursive, stdin }:
   for (const name of names) {
     if (name === "-") {
       if (hasReadStdin) fail("unreadable", "standard input (-) can be read only once");
-      else files.push(new TextFile("-", await stdin()));
+      else await readText("-", stdin, files, fail);
       hasReadStdin = true;
     } else if (/^https?:\/\//i.test(name)) {
       fail(
@@ -40,8 +40,7 @@ export async function readInputs(names: readonly string[], { recursive, stdin }:
       );
     } else {
       for (const path of await expand(name, recursive, fail)) {
-        const file = await readFile(path, fail);
-        if (file !== null) files.push(file);
+        await readText(path, async () => decodeText(await readBytes(createReadStream(path))), files, fail);
       }
     }
   }
@@ -101,12 +100,11 @@ async function statOf(path: string): Promise<Stats | null> {
   }
 }
 
-async function readFile(path: string, fail: Fail): Promise<TextFile | null> {
+async function readText(name: string, read: () => Promise<string>, files: TextFile[], fail: Fail): Promise<void> {
   try {
-    return new TextFile(path, decodeText(await readBytes(createReadStream(path))));
+    files.push(new TextFile(name, await read()));
   } catch (error) {
-    fail("unreadable", `${path}: ${reason(error)}`);
-    return null;
+    fail("unreadable", `${name}: ${reason(error)}`);
   }
 }
 

@@ -52,8 +52,8 @@ const errors: Record<string, readonly [text: string, ...messages: string[]]> = {
     "-:4:1: kubectl does not read this document: begin it on the line after the ---",
   ],
   "a control character": ["a\0b", "-:1:2: control characters are not allowed"],
-  "JSON cut off": ['{"apiVersion": "v1",\n', "-:2:1: not valid JSON: unexpected end of text"],
-  "JSON with a bad value": ['{"apiVersion": "v1", "kind": [}', "-:1:31: not valid JSON: unexpected character '}'"],
+  "JSON cut off": ['{"apiVersion": "v1",\n', "-:2:1: not valid JSON: expected a field name in quotes"],
+  "JSON with a bad value": ['{"apiVersion": "v1", "kind": [}', "-:1:31: not valid JSON: expected a value"],
   "several JSON values": [
     '{"apiVersion":"v1","kind":"Pod",\n"metadata":{"name":3}}\n{"apiVersion":"v1","kind":"Pod","metadata":{"name":true}}',
     "-:2:20: metadata.name: expected string, got number 3: put it in quotes",

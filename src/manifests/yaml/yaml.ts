@@ -12,12 +12,19 @@ const controlCharacter =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
+/** Of one document. A tree takes twenty times the memory of its text. */
+const maxLength = 64 * 1024 * 1024;
+
 /**
  * Parses the text of one document that begins at offset `base` of its file.
  * @returns null when there is nothing but comments.
  * @throws {SyntaxProblem}
  */
 export function parseYaml(text: string, base: number): Document | null {
+  if (text.length > maxLength) {
+    const message = `a YAML document of more than ${maxLength / 1024 / 1024} MiB: split it, or give it as JSON`;
+    throw new SyntaxProblem(message, base, "too-big");
+  }
   const control = controlCharacter.exec(text);
   if (control !== null) throw new SyntaxProblem("control characters are not allowed", base + control.index);
   const tree = parseTree(text, base);
