@@ -39,7 +39,7 @@ const collectList = (value: string, previous: readonly string[] | undefined): re
 ];
 
 /** Repeatable `-f FILE`. */
-export const filenameOption = (flags: string, description: string): Option =>
+const filenameOption = (flags: string, description: string): Option =>
   new Option(flags, description).argParser(collect);
 
 export function addColorOption(command: Command): Command {
@@ -50,19 +50,19 @@ export function addColorOption(command: Command): Command {
   );
 }
 
-/** The flags that say which world is asked. */
-export function addManifestOptions(command: Command, { namespace = true, files = true } = {}): Command {
+const namespaceHelp = "namespace of references and objects that name none (default: default)";
+
+/** The flags that say which world is asked. `namespace` is the help of -n. */
+export function addManifestOptions(command: Command, { namespace = namespaceHelp } = {}): Command {
   command.optionsGroup("Manifests:");
-  if (files) {
-    command
-      .addOption(filenameOption("-f, --filename <path>", "file or folder of manifests, or - for stdin (repeatable)"))
-      .addOption(filenameOption("--with <path>", "what if: lay these manifests over the others (repeatable)"))
-      .addOption(
-        new Option("--without <KIND/NS/NAME>", "what if: leave this object out (repeatable)").argParser(collectList),
-      );
-  }
+  command
+    .addOption(filenameOption("-f, --filename <path>", "file or folder of manifests, or - for stdin (repeatable)"))
+    .addOption(filenameOption("--with <path>", "what if: lay these manifests over the others (repeatable)"))
+    .addOption(
+      new Option("--without <KIND/NS/NAME>", "what if: leave this object out (repeatable)").argParser(collectList),
+    );
   command.option("-R, --recursive", "read folders with all their subfolders");
-  if (namespace) command.option("-n, --namespace <name>", "namespace of references that name none (default: default)");
+  command.option("-n, --namespace <name>", namespace);
   command
     .option("--kubernetes-version <version>", "validate as this version of Kubernetes does (default: the newest known)")
     .addOption(

@@ -11,6 +11,7 @@ const readOptions = (options: ManifestOptions, io: Io): ReadOptions => ({
   allowPartial: options.allowPartial === true,
   podCIDRs: options.podCidr ?? [],
   serviceCIDRs: options.serviceCidr ?? [],
+  defaultNamespace: options.namespace ?? "default",
   ...(options.kubernetesVersion === undefined ? {} : { kubernetesVersion: options.kubernetesVersion }),
   ...(options.crdChannel === undefined ? {} : { crdChannel: options.crdChannel }),
   stdin: io.stdin.read,

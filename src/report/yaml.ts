@@ -30,25 +30,31 @@ function flow(value: unknown): string {
 /** Collections whose flow form is at most this long are written in one line; empty ones always are. */
 type FlowWidth = number;
 
-function block(value: unknown, width: FlowWidth): string[] | null {
-  const isCollection = Array.isArray(value) || isObject(value);
-  if (!isCollection || flow(value).length <= Math.max(width, 2)) return null;
+const isEmpty = (value: unknown): boolean =>
+  Array.isArray(value) ? value.length === 0 : !isObject(value) || entries(value).length === 0;
+
+/** null: it fits in one line. */
+const nested = (value: unknown, width: FlowWidth): string[] | null =>
+  isEmpty(value) || flow(value).length <= width ? null : block(value, width);
+
+/** One line for each part of a collection that is not empty. */
+function block(value: unknown, width: FlowWidth): string[] {
   if (Array.isArray(value))
     return value.flatMap((item: unknown) => {
-      const [first, ...rest] = block(item, width) ?? [flow(item)];
+      const [first, ...rest] = nested(item, width) ?? [flow(item)];
       return [`- ${first}`, ...rest.map((text) => `  ${text}`)];
     });
   return entries(value as Record<string, unknown>).flatMap(([key, v]) => {
-    const nested = block(v, width);
-    if (nested === null) return [`${scalar(key)}: ${flow(v)}`];
+    const below = nested(v, width);
+    if (below === null) return [`${scalar(key)}: ${flow(v)}`];
     // kubectl's own layout: lists are not indented below their key
-    return [`${scalar(key)}:`, ...nested.map((text) => (Array.isArray(v) ? text : `  ${text}`))];
+    return [`${scalar(key)}:`, ...below.map((text) => (Array.isArray(v) ? text : `  ${text}`))];
   });
 }
 
-/** Lines in kubectl's layout. With `flowWidth`, small collections take one line: `{protocol: TCP, port: 80}`. */
+/** Lines in kubectl's layout. With `flowWidth`, small collections inside take one line: `{protocol: TCP, port: 80}`. */
 export const yamlLines = (value: unknown, flowWidth: FlowWidth = 0): string[] =>
-  block(value, flowWidth) ?? [flow(value)];
+  isEmpty(value) ? [flow(value)] : block(value, flowWidth);
 
 export const toYaml = (value: unknown): string =>
   yamlLines(value)

@@ -196,3 +196,14 @@ describe("colour", () => {
     expect(await isColoured([], { isTTY: true, env: { TERM: "dumb" } })).toBe(false);
   });
 });
+
+describe("-n", () => {
+  const manifest = JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [] } });
+
+  test("is also the namespace of objects that name none, as for kubectl apply", async () => {
+    const asked = await bulkhead(["can", "a", "external", "443", "-n", "shop", "-f", "-"], { stdin: manifest });
+    expect(asked.stdout).toMatch(/^allowed {2}shop\/a → external/);
+    const map = await bulkhead(["map", "-n", "shop", "-f", "-", "--no-headers"], { stdin: manifest });
+    expect(map.stdout).toMatch(/^shop\/pod\/a|^shop\/a/);
+  });
+});

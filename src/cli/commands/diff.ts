@@ -36,7 +36,9 @@ export function register(program: Command, shell: Shell): void {
     .usage("A B [flags] | -f FILE|DIR --with FILE [flags]")
     .argument("[before]", "manifests as they were")
     .argument("[after]", "manifests as they would be");
-  addManifestOptions(addOutputOption(command, formats), { namespace: false });
+  addManifestOptions(addOutputOption(command, formats), {
+    namespace: "namespace of objects that name none (default: default)",
+  });
   addColorOption(
     command
       .addOption(

@@ -34,10 +34,11 @@ export function register(program: Command, shell: Shell): void {
         "connections that have at least one end in what they name.",
     )
     .usage("-f FILE|DIR [flags]");
-  addManifestOptions(addOutputOption(command, formats), { namespace: false });
+  addManifestOptions(addOutputOption(command, formats), {
+    namespace: "only connections from or to this namespace; also that of objects that name none",
+  });
   addColorOption(
     command
-      .option("-n, --namespace <name>", "only connections from or to this namespace")
       .option("-A, --all-namespaces", "all namespaces (the default)")
       .option("-l, --selector <labels>", "only connections from or to pods with these labels (app=web,tier!=db)")
       .option("--focus <ref>", "only connections from or to this reference")

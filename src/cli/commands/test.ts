@@ -30,7 +30,9 @@ export function register(program: Command, shell: Shell): void {
     )
     .usage("FILE|DIR... [flags]")
     .argument("<files...>", "files or folders with PolicyTest documents, or - for stdin");
-  addManifestOptions(addOutputOption(command, formats), { namespace: false });
+  addManifestOptions(addOutputOption(command, formats), {
+    namespace: "namespace of objects that name none (default: default)",
+  });
   addColorOption(command)
     .addHelpText(
       "after",

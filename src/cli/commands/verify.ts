@@ -33,7 +33,9 @@ export function register(program: Command, shell: Shell): void {
         "real connections between every pair, and compare each with what the engine says. Exits with 1 on a mismatch.",
     )
     .usage("-f FILE|DIR [flags]");
-  addManifestOptions(addFamilyOption(addOutputOption(command, ["table", "json", "matrix"])), { namespace: false });
+  addManifestOptions(addFamilyOption(addOutputOption(command, ["table", "json", "matrix"])), {
+    namespace: "namespace of objects that name none (default: default)",
+  });
   addColorOption(
     command
       .addOption(
