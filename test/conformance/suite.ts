@@ -1,0 +1,39 @@
+/** Declares the tests of a suite of scenarios: through the engine, through the reference, and in the kernel over both families. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { families } from "../../src/net/address.ts";
+import type { World } from "../../src/policy/model/world.ts";
+import { evaluators } from "../engine/evaluators.ts";
+import { describeKernel } from "../kernel/support.ts";
+import { cellText, flowOf, type Scenario, statesOf } from "./scenario.ts";
+import { Stage } from "./stage.ts";
+
+export function describeSuite(name: string, base: World, scenarios: readonly Scenario[]): void {
+  describe.each(evaluators)(`${name}, $name`, (evaluator) => {
+    test.each(scenarios)("$id $title", (scenario) => {
+      for (const [i, { world, cells }] of statesOf(base, scenario).entries()) {
+        const ask = evaluator.open(world);
+        expect(cells.length).toBeGreaterThan(0);
+        for (const family of families) {
+          const wrong = cells.filter((cell) => ask(flowOf(world, cell, family)).allowed !== (cell.expect === "allow"));
+          expect(wrong.map(cellText), `step ${i + 1}, ${family}`).toEqual([]);
+        }
+      }
+    });
+  });
+
+  describeKernel(`${name}, kernel`, () => {
+    let stage: Stage;
+    beforeAll(async () => {
+      stage = await Stage.up(base);
+    });
+    afterAll(() => stage?.down());
+
+    describe.each(families)("%s", (family) => {
+      test.each(scenarios)("$id $title", async (scenario) => {
+        const { cells, connections } = await stage.play(scenario, family);
+        expect(cells).toBeGreaterThan(0);
+        if (scenario.steps.length > 1) expect(connections).toBeGreaterThan(0);
+      });
+    });
+  });
+}
