@@ -7,11 +7,13 @@ import { protocolNumbers } from "../flows/packet.ts";
 import type { Range } from "../net/interval.ts";
 import type { Protocol } from "../net/ports.ts";
 import { socketAddress } from "../netns/bytes.ts";
-import { accept, close, connect, receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../netns/libc.ts";
+import { close, connect, receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../netns/libc.ts";
 import type { NetlinkSocket } from "../netns/netlink.ts";
 import { Poller, readable, writable } from "../netns/poller.ts";
-import { rawSocket, type Seat, tcpClient, tcpListener, udpSocket } from "../netns/sockets.ts";
+import { rawSocket, type Seat, tcpClient, udpSocket } from "../netns/sockets.ts";
+import { addressKey, endKey } from "./keys.ts";
 import { type RawProtocol, rawProtocol } from "./raw-protocol.ts";
+import { Responders, signatureLength } from "./responders.ts";
 import { everyPort } from "./slices.ts";
 
 /** Something that answers: `id` is what its answers are signed with. */
@@ -69,13 +71,6 @@ const readEvery = 32;
 const openListeners = 4_000;
 const nonceLength = 8;
 
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-
-/** Names a probe's packets: protocol, source address, source port. */
-const attemptKey = (protocol: number, source: Uint8Array, port: number): string =>
-  `${protocol}|${port}|${latin1(source)}`;
-
 /** IANA number of what probes a protocol at addresses of a length (4 or 16 bytes). */
 export const protocolNumber = (protocol: Protocol, addressLength: number): number =>
   rawProtocol(protocol, addressLength)?.number ?? protocolNumbers[protocol as "TCP" | "UDP"];
@@ -101,7 +96,7 @@ export class Prober {
   #attempts = new Map<string, Attempt>();
   #former = new Map<string, Attempt>();
   #byIndex: Attempt[] = [];
-  #listening = new Map<string, number>();
+  readonly #responders = new Responders(this.#poller);
   /** Who answers raw packets, by protocol number, port and address. */
   readonly #rawListeners = new Map<string, number>();
   #pending = 0;
@@ -119,7 +114,7 @@ export class Prober {
 
   /** Lets go of what it keeps open at an address: the address is about to leave its namespace. */
   leave(address: Uint8Array): void {
-    const key = latin1(address);
+    const key = addressKey(address);
     for (const fd of this.#raw.get(key)?.values() ?? []) {
       this.#poller.forget(fd);
       close(fd);
@@ -150,7 +145,7 @@ export class Prober {
       // The events of the process (Ctrl-C, the terminal) get their turn between waves.
       await new Promise<void>((resolve) => setImmediate(resolve));
       onProgress?.(out.length);
-      if (this.#listening.size > openListeners) this.#closeListeners();
+      if (this.#responders.size > openListeners) this.#closeListeners();
     }
     this.#closeListeners();
     this.#poller.run(0);
@@ -202,10 +197,10 @@ export class Prober {
 
   #start(probe: Probe, index: number): Attempt {
     const number = protocolNumber(probe.protocol, probe.from.address.length);
-    const portKey = `${number}|${latin1(probe.from.address)}`;
+    const portKey = `${number}|${addressKey(probe.from.address)}`;
     for (let tries = 0; ; tries++) {
       const sourcePort = this.#takePort(portKey, probe.sourcePorts ?? everyPort);
-      const key = attemptKey(number, probe.from.address, sourcePort);
+      const key = endKey(number, probe.from.address, sourcePort);
       if (this.#attempts.has(key) || this.#former.has(key)) continue;
       const attempt: Attempt = {
         probe,
@@ -285,7 +280,7 @@ export class Prober {
       const length = receive(attempt.fd, this.#buffer);
       if (length === wouldBlock) return;
       const nonce = this.#nonce(attempt);
-      if (length !== nonceLength + 4 || !this.#buffer.subarray(0, nonceLength).equals(nonce)) {
+      if (length !== nonceLength + signatureLength || !this.#buffer.subarray(0, nonceLength).equals(nonce)) {
         throw new SystemError("echo", 0);
       }
       attempt.answeredBy = this.#buffer.readUInt32BE(nonceLength);
@@ -332,7 +327,7 @@ export class Prober {
 
   #dropped(drop: Drop): void {
     const { tuple } = drop.record;
-    const key = tuple === null ? "" : attemptKey(tuple.protocol, tuple.source, tuple.sourcePort);
+    const key = tuple === null ? "" : endKey(tuple.protocol, tuple.source, tuple.sourcePort);
     const attempt = this.#attempts.get(key) ?? this.#former.get(key);
     if (attempt === undefined) {
       this.#strays.push(drop);
@@ -342,70 +337,18 @@ export class Prober {
     this.#finish(attempt);
   }
 
-  #listen(listener: Listener): void {
-    const { seat, protocol, port, id } = listener;
-    const key = `${protocol}|${port}|${latin1(seat.address)}`;
-    const raw = rawProtocol(protocol, seat.address.length);
-    if (raw !== null) {
-      this.#rawSocket(seat, raw);
-      this.#rawListeners.set(attemptKey(raw.number, seat.address, port), id);
+  #listen({ seat, protocol, port, id }: Listener): void {
+    if (protocol === "TCP" || protocol === "UDP") {
+      this.#responders.add(protocol, seat, port, id);
       return;
     }
-    if (this.#listening.has(key)) return;
-    const signature = new Uint8Array(4);
-    new DataView(signature.buffer).setUint32(0, id);
-    const fd = protocol === "TCP" ? tcpListener(seat, port) : udpSocket(seat, port);
-    this.#listening.set(key, fd);
-    this.#poller.watch(
-      fd,
-      readable,
-      protocol === "TCP" ? () => this.#accept(fd, signature) : () => this.#echo(fd, seat, signature),
-    );
-  }
-
-  #signed(length: number, signature: Uint8Array): Uint8Array {
-    this.#buffer.set(signature, length);
-    return this.#buffer.subarray(0, length + signature.length);
-  }
-
-  #accept(listener: number, signature: Uint8Array): void {
-    for (;;) {
-      const fd = accept(listener);
-      if (fd === wouldBlock) return;
-      if (this.#answer(fd, signature)) continue;
-      this.#poller.watch(fd, readable, () => void this.#answer(fd, signature));
-    }
-  }
-
-  /** Echoes what came over an accepted connection and closes it; false when nothing is there yet. */
-  #answer(fd: number, signature: Uint8Array): boolean {
-    try {
-      const length = receive(fd, this.#buffer);
-      if (length === wouldBlock) return false;
-      if (length > 0) send(fd, this.#signed(length, signature));
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error; // the client went away
-    }
-    this.#poller.forget(fd);
-    close(fd);
-    return true;
-  }
-
-  #echo(fd: number, seat: Seat, signature: Uint8Array): void {
-    for (;;) {
-      try {
-        const length = receiveFrom(fd, this.#buffer, this.#peer);
-        if (length === wouldBlock) return;
-        const address = this.#peer.slice(0, seat.address.length === 4 ? 16 : 28);
-        sendTo(fd, this.#signed(length, signature), address);
-      } catch (error) {
-        if (!(error instanceof SystemError)) throw error; // an ICMP error for an earlier answer
-      }
-    }
+    const raw = rawProtocol(protocol, seat.address.length)!;
+    this.#rawSocket(seat, raw);
+    this.#rawListeners.set(endKey(raw.number, seat.address, port), id);
   }
 
   #rawSocket(seat: Seat, protocol: RawProtocol): number {
-    const key = latin1(seat.address);
+    const key = addressKey(seat.address);
     const sockets = this.#raw.get(key) ?? new Map<number, number>();
     this.#raw.set(key, sockets);
     const known = sockets.get(protocol.number);
@@ -426,10 +369,10 @@ export class Prober {
       if (message === null) continue;
       const peer = v4 ? this.#peer.slice(4, 8) : this.#peer.slice(8, 24);
       if (message.kind === "answer") {
-        this.#rawAnswer(attemptKey(protocol.number, seat.address, message.port), peer, message);
+        this.#rawAnswer(endKey(protocol.number, seat.address, message.port), peer, message);
         continue;
       }
-      const id = this.#rawListeners.get(attemptKey(protocol.number, seat.address, message.port));
+      const id = this.#rawListeners.get(endKey(protocol.number, seat.address, message.port));
       if (id === undefined || (protocol.kernelAnswers && !seat.foreign)) continue;
       sendTo(fd, message.answer(id), socketAddress(peer, 0));
     }
@@ -448,11 +391,7 @@ export class Prober {
   }
 
   #closeListeners(): void {
-    for (const fd of this.#listening.values()) {
-      this.#poller.forget(fd);
-      close(fd);
-    }
-    this.#listening = new Map();
+    this.#responders.closeAll();
     this.#rawListeners.clear();
   }
 }
