@@ -1,5 +1,5 @@
 /** The objects of a document: Lists taken apart, each object with its kind and its place. */
-import type { Path, Position, Source } from "../policy/model/source.ts";
+import type { Path, PathStep, Position, Source } from "../policy/model/source.ts";
 import type { Document } from "./document.ts";
 import { typeName } from "./fields.ts";
 import { aboutField, type Problem } from "./problem.ts";
@@ -36,14 +36,26 @@ class ObjectSource implements Source {
 
 /** Takes the objects out of a document; what is no object is reported. */
 export function objectsOf(file: TextFile, document: Document, report: (problem: Problem) => void): RawObject[] {
-  const { value } = document;
+  const { value, duplicates } = document;
   if (value === null) return [];
-  return new Unpacking(file, document, report).object(value, [], { apiVersion: "", kind: "" });
+  return new Unpacking(file, document, report).objects({ value, prefix: [], duplicates, defaults: noType });
 }
 
 interface TypeMeta {
   readonly apiVersion: string;
   readonly kind: string;
+}
+
+const noType: TypeMeta = { apiVersion: "", kind: "" };
+
+/** A value that should be an object, and its place in the document. */
+interface Candidate {
+  readonly value: unknown;
+  readonly prefix: Path;
+  /** Below `prefix`. */
+  readonly duplicates: readonly Path[];
+  /** What a typed list says of its items, which need not repeat it. */
+  readonly defaults: TypeMeta;
 }
 
 class Unpacking {
@@ -57,60 +69,66 @@ class Unpacking {
     this.#report = report;
   }
 
-  /** @param defaults what a typed list says of its items, which need not repeat it */
-  object(value: unknown, prefix: Path, defaults: TypeMeta): RawObject[] {
-    const source = new ObjectSource(this.#file, this.#document, prefix);
-    const error = (path: Path, code: string, message: string): [] => {
-      this.#report({
-        severity: "error",
-        code,
-        message: aboutField(path, message),
-        position: source.position(path),
-        path,
-      });
-      return [];
-    };
+  objects(candidate: Candidate): RawObject[] {
+    const { value, prefix, duplicates } = candidate;
     if (!isObject(value)) {
-      return error([], "not-an-object", `expected an object with apiVersion and kind, got ${typeName(value)}`);
+      const message = `expected an object with apiVersion and kind, got ${typeName(value)}`;
+      return this.#error(prefix, [], "not-an-object", message);
     }
-    const typeMeta: Record<keyof TypeMeta, string> = { ...defaults };
-    for (const field of ["apiVersion", "kind"] as const) {
-      const written = Object.hasOwn(value, field) ? value[field] : null;
-      if (typeof written === "string" && written !== "") typeMeta[field] = written;
-      else if (written !== null && written !== "") {
-        return error([field], "wrong-type", `expected string, got ${typeName(written)}`);
-      } else if (typeMeta[field] === "")
-        return error([], `missing-${field === "kind" ? "kind" : "api-version"}`, `${field} not set`);
+    const apiVersion = this.#typeField(value, "apiVersion", candidate);
+    const kind = apiVersion === null ? null : this.#typeField(value, "kind", candidate);
+    if (apiVersion === null || kind === null) return [];
+    if (isList(value, kind)) return this.#items(value, { apiVersion, kind }, candidate);
+    return [{ apiVersion, kind, value, source: this.#source(prefix), duplicates }];
+  }
+
+  #typeField(
+    value: Readonly<Record<string, unknown>>,
+    field: keyof TypeMeta,
+    { prefix, defaults }: Candidate,
+  ): string | null {
+    const written = (Object.hasOwn(value, field) ? value[field] : null) ?? "";
+    if (typeof written !== "string") {
+      this.#error(prefix, [field], "wrong-type", `expected string, got ${typeName(written)}`);
+      return null;
     }
-    const { apiVersion, kind } = typeMeta;
-    if (isList(value, kind)) {
-      for (const path of this.#duplicatesIn(prefix)) {
-        if (path[0] !== "items" || path.length < 3) {
-          error(path, "duplicate-key", "the key is there twice, and the first value would be lost");
-        }
-      }
-      return this.#items(value, prefix, typeMeta, error);
-    }
-    return [{ apiVersion, kind, value, source, duplicates: this.#duplicatesIn(prefix) }];
+    const known = written || defaults[field];
+    if (known !== "") return known;
+    this.#error(prefix, [], field === "kind" ? "missing-kind" : "missing-api-version", `${field} not set`);
+    return null;
   }
 
   #items(
     list: Readonly<Record<string, unknown>>,
-    prefix: Path,
     { apiVersion, kind }: TypeMeta,
-    error: (path: Path, code: string, message: string) => [],
+    { prefix, duplicates }: Candidate,
   ): RawObject[] {
+    const ofItems = new Map<PathStep, Path[]>();
+    for (const path of duplicates) {
+      const [field, index, ...below] = path;
+      if (field !== "items" || index === undefined || below.length === 0) {
+        this.#error(prefix, path, "duplicate-key", "the key is there twice, and the first value would be lost");
+      } else if (ofItems.has(index)) ofItems.get(index)!.push(below);
+      else ofItems.set(index, [below]);
+    }
     const items = list["items"] ?? [];
-    if (!Array.isArray(items)) return error(["items"], "wrong-type", `expected array, got ${typeName(items)}`);
-    const isTyped = kind !== "List";
-    const defaults = isTyped ? { apiVersion, kind: kind.slice(0, -"List".length) } : { apiVersion: "", kind: "" };
-    return items.flatMap((item: unknown, i) => this.object(item, [...prefix, "items", i], defaults));
+    if (!Array.isArray(items)) {
+      return this.#error(prefix, ["items"], "wrong-type", `expected array, got ${typeName(items)}`);
+    }
+    const defaults = kind === "List" ? noType : { apiVersion, kind: kind.slice(0, -"List".length) };
+    return items.flatMap((value: unknown, i) =>
+      this.objects({ value, prefix: [...prefix, "items", i], duplicates: ofItems.get(i) ?? [], defaults }),
+    );
   }
 
-  #duplicatesIn(prefix: Path): Path[] {
-    return this.#document.duplicates
-      .filter((path) => path.length > prefix.length && prefix.every((step, i) => path[i] === step))
-      .map((path) => path.slice(prefix.length));
+  #source(prefix: Path): ObjectSource {
+    return new ObjectSource(this.#file, this.#document, prefix);
+  }
+
+  #error(prefix: Path, path: Path, code: string, message: string): [] {
+    const position = this.#source(prefix).position(path);
+    this.#report({ severity: "error", code, message: aboutField(path, message), position, path });
+    return [];
   }
 }
 

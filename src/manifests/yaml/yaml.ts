@@ -144,21 +144,36 @@ function offsetOf(root: YamlNode, path: Path): number {
 }
 
 function child(node: YamlNode, step: PathStep): YamlNode | null {
-  if (node.is === "alias") return child(node.target, step);
-  if (node.is === "list") return typeof step === "number" ? (node.items[step] ?? null) : null;
-  if (node.is === "scalar") return null;
-  // The last one counts.
-  for (const [key, item] of [...node.pairs].reverse()) {
-    if (!isMergeKey(key)) {
-      if (keyName(key) === step) return item;
-      continue;
-    }
-    for (const source of mergeSources(item).reverse()) {
-      const inherited = child(source, step);
-      if (inherited !== null) return inherited;
+  switch (node.is) {
+    case "scalar":
+      return null;
+    case "alias":
+      return child(node.target, step);
+    case "list":
+      return typeof step === "number" ? (node.items[step] ?? null) : null;
+    case "mapping":
+      return fieldsOf(node).get(step) ?? null;
+  }
+}
+
+const knownFields = new WeakMap<MappingNode, ReadonlyMap<PathStep, YamlNode>>();
+
+/** The last of equal keys counts, as in `Conversion`. */
+function fieldsOf(node: MappingNode): ReadonlyMap<PathStep, YamlNode> {
+  const known = knownFields.get(node);
+  if (known !== undefined) return known;
+  const fields = new Map<PathStep, YamlNode>();
+  for (const [key, item] of node.pairs) {
+    if (!isMergeKey(key)) fields.set(keyName(key), item);
+    else {
+      for (const source of mergeSources(item)) {
+        const target = source.is === "alias" ? source.target : source;
+        if (target.is === "mapping") for (const [name, inherited] of fieldsOf(target)) fields.set(name, inherited);
+      }
     }
   }
-  return null;
+  knownFields.set(node, fields);
+  return fields;
 }
 
 const mergeTag = `${coreTag}merge`;
