@@ -1,10 +1,10 @@
 /** One direction of what a node's table shall hold. */
-import { type Family, families } from "../net/address.ts";
+import { type Family, families, formatAddress } from "../net/address.ts";
 import type { PeerClass, Plan, PolicyClass } from "../policy/compile/plan.ts";
 import type { Direction, PortDecision } from "../policy/model/verdict.ts";
 import type { Drops } from "./drops.ts";
 import { type Hash, hash } from "./names.ts";
-import { mergeNets } from "./nets.ts";
+import { withoutLone } from "./nets.ts";
 import { type PortTable, tableOf } from "./port-table.ts";
 import type { Touched } from "./sequence.ts";
 import { type DirectionState, type NetPiece, nobody, unruled } from "./state.ts";
@@ -34,10 +34,12 @@ export class DirectionGoal {
   readonly #names = new Uses<true>();
   readonly #known = new WeakMap<PolicyClass, { readonly key: Hash; readonly subject: Subject }>();
   readonly #tableOfDecisions = new WeakMap<readonly PortDecision[], PortTable>();
-  readonly #narrowed = new WeakMap<PeerClass, Hash>();
+  #narrowed = new WeakMap<PeerClass, Hash>();
   /** The plan's class of every pod's and node's address. */
   readonly #classAt = new Map<string, PeerClass>();
-  #netPeers: readonly Hash[] = [];
+  #netPeers: ReadonlySet<Hash> = new Set();
+  /** Networks of one address, and their classes: they are exact entries, and cost the interval maps nothing. */
+  #singles: ReadonlyMap<string, PeerClass> = new Map();
   #exact = new Set<string>();
   #dispatch = new Set<string>();
   #nets = false;
@@ -79,31 +81,26 @@ export class DirectionGoal {
     this.#groups.settle();
     this.#names.settle();
     if (groups.size + names.size === 0) return;
-    const affected = new Map<PeerClass, boolean>();
-    const isAffected = (peer: PeerClass): boolean => {
-      let known = affected.get(peer);
-      if (known === undefined) {
-        known = peer.groups.some((id) => groups.has(id)) || peer.ports.some((port) => names.has(port.name));
-        affected.set(peer, known);
-        if (known) this.#narrowed.delete(peer);
-      }
-      return known;
-    };
-    for (const [address, peer] of this.#classAt) if (isAffected(peer)) this.setPeer(address, peer);
-    if (plan.netClasses(this.direction).filter(({ peer }) => isAffected(peer)).length > 0) this.setNets(plan);
+    const isAffected = (peer: PeerClass): boolean =>
+      peer.groups.some((id) => groups.has(id)) || peer.ports.some((port) => names.has(port.name));
+    const nets = plan.netClasses(this.direction).map(({ peer }) => peer);
+    const affected = new Set<PeerClass>();
+    const narrowed = new WeakMap<PeerClass, Hash>();
+    for (const peer of new Set([...this.#classAt.values(), ...nets])) {
+      const known = this.#narrowed.get(peer);
+      if (isAffected(peer)) affected.add(peer);
+      else if (known !== undefined) narrowed.set(peer, known);
+    }
+    this.#narrowed = narrowed;
+    for (const [address, peer] of this.#classAt) if (affected.has(peer)) this.#setExact(address);
+    if (nets.some((peer) => affected.has(peer))) this.setNets(plan);
   }
 
+  /** `peer`: the class of the pod or node that has an address. */
   setPeer(address: string, peer: PeerClass | null): void {
     if (peer === null) this.#classAt.delete(address);
     else this.#classAt.set(address, peer);
-    const to = peer === null ? nobody : this.#narrow(peer);
-    const from = this.goal.exact.get(address) ?? nobody;
-    if (to !== nobody) this.#usePeer(to, peer!);
-    if (from !== nobody) this.#peers.release(from);
-    if (from === to) return;
-    if (to === nobody) this.goal.exact.delete(address);
-    else this.goal.exact.set(address, to);
-    this.#exact.add(address);
+    this.#setExact(address);
   }
 
   setNets(plan: Plan): void {
@@ -111,19 +108,42 @@ export class DirectionGoal {
     const used = new Map<Hash, PeerClass>();
     for (const { set, peer: peerClass } of plan.netClasses(this.direction)) {
       const peer = this.#narrow(peerClass);
-      if (peer === nobody) continue;
       used.set(peer, peerClass);
       for (const family of families) {
         for (const { start, end } of set.byFamily[family]) pieces[family].push({ start, end, peer });
       }
     }
-    for (const [peer, peerClass] of used) this.#usePeer(peer, peerClass);
-    for (const peer of this.#netPeers) this.#peers.release(peer);
-    this.#netPeers = [...used.keys()];
+    const singles = new Map<string, PeerClass>();
     for (const family of families) {
-      this.goal.nets[family] = mergeNets(pieces[family].sort((a, b) => (a.start < b.start ? -1 : 1)));
+      const { nets, lone } = withoutLone(pieces[family].sort((a, b) => (a.start < b.start ? -1 : 1)));
+      this.goal.nets[family] = nets;
+      for (const { start, peer } of lone) singles.set(formatAddress({ family, value: start }), used.get(peer)!);
     }
+    const before = this.#netPeers;
+    this.#netPeers = new Set(families.flatMap((family) => this.goal.nets[family].map((piece) => piece.peer)));
+    for (const peer of this.#netPeers) this.#usePeer(peer, used.get(peer)!);
+    for (const peer of before) this.#peers.release(peer);
+    const addresses = new Set([...this.#singles.keys(), ...singles.keys()]);
+    this.#singles = singles;
+    for (const address of addresses) this.#setExact(address);
     this.#nets = true;
+  }
+
+  /** The entry of an address: of its owner, or of a network of one address. */
+  #setExact(address: string): void {
+    const owner = this.#classAt.get(address);
+    const single = this.#singles.get(address);
+    const peer = owner ?? single;
+    const narrowed = peer === undefined ? nobody : this.#narrow(peer);
+    // `nets` passes over networks of one address: what has one of these has an entry, if only to say `nobody`.
+    const to = narrowed === nobody && single === undefined ? null : narrowed;
+    const from = this.goal.exact.get(address) ?? null;
+    if (to !== null && to !== nobody) this.#usePeer(to, peer!);
+    if (from !== null && from !== nobody) this.#peers.release(from);
+    if (from === to) return;
+    if (to === null) this.goal.exact.delete(address);
+    else this.goal.exact.set(address, to);
+    this.#exact.add(address);
   }
 
   /** After all peers: answers for every pair that can occur. */

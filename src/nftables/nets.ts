@@ -10,17 +10,41 @@ export interface NetChange {
   readonly to: Hash;
 }
 
-/** Sorted pieces as the kernel shall hold them: neighbours of one class joined, `nobody` left out. */
-export function mergeNets(pieces: readonly NetPiece[]): NetPiece[] {
+/** Sorted pieces with neighbours of one class joined. */
+function join(pieces: readonly NetPiece[]): NetPiece[] {
   const out: NetPiece[] = [];
   for (const piece of pieces) {
-    if (piece.peer === nobody) continue;
     const last = out.at(-1);
     if (last !== undefined && last.peer === piece.peer && last.end + 1n === piece.start) {
       out[out.length - 1] = { ...last, end: piece.end };
     } else out.push(piece);
   }
   return out;
+}
+
+/** Sorted pieces as the kernel shall hold them: neighbours of one class joined, `nobody` left out. */
+export const mergeNets = (pieces: readonly NetPiece[]): NetPiece[] =>
+  join(pieces).filter((piece) => piece.peer !== nobody);
+
+/**
+ * Takes out pieces of one address where that lets their neighbours grow together; the result covers them with another
+ * class than theirs, so that they need entries of their own.
+ *
+ * @param pieces every address of a family, `nobody` too
+ */
+export function withoutLone(pieces: readonly NetPiece[]): { nets: NetPiece[]; lone: NetPiece[] } {
+  const joined = join(pieces);
+  const lone: NetPiece[] = [];
+  const rest: NetPiece[] = [];
+  for (const piece of joined) {
+    const last = rest.at(-1);
+    if (piece.start !== piece.end || last === undefined) rest.push(piece);
+    else {
+      lone.push(piece);
+      rest.push({ ...piece, peer: last.peer });
+    }
+  }
+  return { nets: mergeNets(rest), lone };
 }
 
 export const equalNets = (a: readonly NetPiece[], b: readonly NetPiece[]): boolean =>

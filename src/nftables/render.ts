@@ -10,7 +10,6 @@ import {
   aboutKey,
   epochRules,
   familyDigit,
-  familyKey,
   hooks,
   mapName,
   subjectRules,
@@ -98,7 +97,7 @@ const target = (direction: Direction, answer: Answer): string =>
 const peerNumber = (numbers: DirectionNumbers, peer: Hash): number => (peer === nobody ? 0 : numbers.peers.of(peer));
 
 const rangeText = (family: Family, { start, end }: NetPiece): string => {
-  const first = `${familyKey[family]} . ${formatAddress({ family, value: start })}`;
+  const first = formatAddress({ family, value: start });
   return start === end ? first : `${first}-${formatAddress({ family, value: end })}`;
 };
 

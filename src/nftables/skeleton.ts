@@ -58,9 +58,7 @@ function maps(direction: Direction): string[] {
   for (const [digit, type] of Object.entries(addressTypes)) {
     map(`subject${digit}`, `${type} : verdict`);
     map(`peer${digit}`, `${type} : classid`);
-    // Two fields make it a pipapo set: nft up to at least 1.0.6 reads all elements of every one-field interval set
-    // in the table before each transaction. The first field is the same for all.
-    map(`net${digit}`, `nf_proto . ${type} : classid`, true);
+    map(`net${digit}`, `${type} : classid`, true);
   }
   map("pair", "classid : classid");
   map("port", "classid . inet_proto . inet_service : verdict");
@@ -85,11 +83,10 @@ const chain = (name: string, ...rules: readonly string[]): string[] => [`chain $
 
 function lookups(direction: Direction): string[] {
   const name = (what: string): string => mapName(direction, what);
-  const peers = (address: (ip: string) => string): string[] => {
-    const find = (key: string, map: string): string[] =>
-      Object.entries(ips).map(([digit, ip]) => `meta priority set ${key}${address(ip)} map @${name(map + digit)}`);
-    return [...find("meta nfproto . ", "net"), ...find("", "peer")];
-  };
+  const peers = (address: (ip: string) => string): string[] =>
+    ["net", "peer"].flatMap((map) =>
+      Object.entries(ips).map(([digit, ip]) => `meta priority set ${address(ip)} map @${name(map + digit)}`),
+    );
   const ports = (port: string): string[] =>
     ["port", "range"].map((map) => `${ported} meta priority . meta l4proto . ${port} vmap @${name(map)}`);
   const rest = [`meta priority . meta l4proto vmap @${name("proto")}`, `meta priority vmap @${name("rest")}`];
@@ -141,8 +138,6 @@ const errors = "ct state related meta l4proto { icmp, ipv6-icmp } accept"; // sp
 
 /** Where each family of addresses has its maps. */
 export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
-/** The first field of networks' keys. */
-export const familyKey = { IPv4: "ipv4", IPv6: "ipv6" } as const;
 
 /** The table without anything in it, and without hooks. */
 export function skeleton(options: TableOptions, epoch: number): string[] {

@@ -218,6 +218,7 @@ class Engine implements LivePlan {
       before !== undefined &&
       before.shape === shape &&
       before.pod.node === pod.node &&
+      before.pod.phase === pod.phase && // of two pods that report one address the running one has it
       families.every((family) => before.addresses[family]?.value === addresses[family]?.value);
     this.pods.set(key, pod);
     this.#podStates.set(key, { pod, shape, addresses });
