@@ -1,6 +1,7 @@
 /** Records into a World: owners, endpoints and namespaces joined. */
 import { namespaceNameLabel } from "../policy/model/labels.ts";
 import { type Namespace, namespacedName, type Service, type World } from "../policy/model/world.ts";
+import { UniqueNames } from "./names.ts";
 import { joinPods } from "./pods.ts";
 import type { Problem } from "./problem.ts";
 import { contents, formatIdentity, identityKey, type ObjectRecord } from "./record.ts";
@@ -42,8 +43,9 @@ export function assemble(records: readonly ObjectRecord[], options: AssembleOpti
 
 function withoutDuplicates(records: readonly ObjectRecord[], problems: Problem[]): ObjectRecord[] {
   const first = new Map<string, ObjectRecord>();
+  const names = new UniqueNames();
   for (const record of records) {
-    const unique = record.generated ? withFreeName(record, first) : record;
+    const unique = record.generated ? withFreeName(record, names) : record;
     const key = identityKey(unique);
     const other = first.get(key);
     if (other === undefined) {
@@ -63,9 +65,8 @@ function withoutDuplicates(records: readonly ObjectRecord[], problems: Problem[]
 }
 
 /** Objects with one generateName are different objects: a number stands for what the API server would add. */
-function withFreeName(record: ObjectRecord, taken: ReadonlyMap<string, unknown>): ObjectRecord {
-  let { name } = record;
-  for (let n = 2; taken.has(identityKey({ ...record, name })); n++) name = `${record.name}${n}`;
+function withFreeName(record: ObjectRecord, names: UniqueNames): ObjectRecord {
+  const name = names.take(`${record.kind}/${record.namespace}`, record.name);
   const { content } = record;
   if (content.type !== "policy") return { ...record, name };
   const policy = { ...content.policy, metadata: { ...content.policy.metadata, name } };

@@ -20,6 +20,9 @@ function workloadOf(owner: Owner | null): WorkloadRef | null {
   return ownerGroups.get(owner.kind) === group ? { kind: owner.kind as WorkloadKind, name: owner.name } : null;
 }
 
+/** Controllers of Kubernetes make two: CronJob, Job; Deployment, ReplicaSet. */
+const longestChain = 4;
+
 export class Owners {
   readonly #workloads = new Map<string, ObjectRecord>();
 
@@ -38,7 +41,7 @@ export class Owners {
     const chain: WorkloadRef[] = [];
     let next = workloadOf(owner);
     // Objects that own each other in a circle can be written down.
-    while (next !== null && !chain.some((w) => w.kind === next!.kind && w.name === next!.name)) {
+    while (next !== null && chain.length < longestChain) {
       chain.push(next);
       const record = this.find({ ...next, namespace });
       next = record === null ? unseenDeployment(next, labels) : workloadOf(record.owner);

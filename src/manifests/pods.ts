@@ -1,5 +1,6 @@
 /** Pods, and the pods that workloads stand for. */
 import { isFinished, namespacedName, type Pod, type WorkloadRef } from "../policy/model/world.ts";
+import { UniqueNames } from "./names.ts";
 import { Owners } from "./owners.ts";
 import { contents, identityKey, type ObjectRecord, type RecordOf } from "./record.ts";
 
@@ -65,12 +66,11 @@ function templatePod(record: RecordOf<"workload">, owners: Owners, standing: Rea
 function withUniqueNames(pods: readonly Pod[]): Pod[] {
   const count = new Map<string, number>();
   for (const pod of pods) count.set(namespacedName(pod), (count.get(namespacedName(pod)) ?? 0) + 1);
-  const used = new Set<string>();
+  const names = new UniqueNames();
   return pods.map((pod) => {
-    let name = pod.name;
-    if (pod.template && count.get(namespacedName(pod))! > 1) name = `${name}.${pod.workload.kind.toLowerCase()}`;
-    for (let n = 2; used.has(namespacedName({ ...pod, name })); n++) name = `${pod.name}.${n}`;
-    used.add(namespacedName({ ...pod, name }));
+    const isShared = pod.template && count.get(namespacedName(pod))! > 1;
+    const wanted = isShared ? `${pod.name}.${pod.workload.kind.toLowerCase()}` : pod.name;
+    const name = names.take(pod.namespace, wanted, ".");
     return name === pod.name ? pod : { ...pod, name };
   });
 }

@@ -193,7 +193,7 @@ spec: {template: {}}`;
     const loaded = await load(
       documents(inNamespace, set("up", "down"), set("down", "up"), pod("p", "apiVersion: apps/v1, kind: ReplicaSet")),
     );
-    expect(loaded.world.pods).toMatchObject([{ name: "p", workload: { name: "down" } }]);
+    expect(loaded.world.pods).toMatchObject([{ name: "p", workload: { kind: "ReplicaSet" } }]);
   });
 });
 
