@@ -94,7 +94,14 @@ ${await example("diff", "-f", folder, "--with", "test/cli/extra.yaml", "-o", "js
 ${await example("test", "test/cli/failing.test.yaml", "-o", "json")}
 ## Verification: \`verify -o json\`
 
-\`cells\`, each with what the engine, the reference and the kernel say of one connection; \`mismatches\`; \`evidence\`. See \`src/sandbox/verification.ts\`.
+\`agree\`: engine, reference and kernel say the same in every cell, and nothing was dropped that should not be. \`complete\`: everything was
+asked. \`mismatches\` are cells with \`differences\` and the \`explanations\` of all three. \`evidence\` counts answers and drops, and says what the id of
+every drop stands for. A cell:
+
+\`\`\`json
+{"from": "shop/web-0", "to": "shop/db-0", "address": "10.244.0.4", "family": "IPv4", "protocol": "TCP", "port": 5432, "service": null,
+ "engine": "allow", "reference": "allow", "kernel": "allow"}
+\`\`\`
 
 ## Version: \`version -o json\`
 

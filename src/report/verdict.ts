@@ -44,7 +44,8 @@ function partText(answer: Omit<Answer, "kind">): string {
 /** The direction that a reader wants to hear about: the one that denies, else the one where a policy decided. */
 function decisive(answer: Omit<Answer, "kind">): Direction {
   const denying = directions.find((d) => answer[d].verdict === "deny");
-  return denying ?? directions.find((d) => answer[d].reasons.length > 0) ?? "ingress";
+  const decided = directions.find((d) => answer[d].reasons.length > 0);
+  return denying ?? decided ?? directions.find((d) => answer[d].exempt === null) ?? "ingress";
 }
 
 /** One line (two directions that both decided are both named). */
