@@ -4,6 +4,7 @@
  */
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from "../src/policy/model/policy.ts";
 import type { ContainerPort, Namespace, Node, Pod, World } from "../src/policy/model/world.ts";
+import { randomNumbers } from "./random.ts";
 
 /** [value, how many have it] */
 type Histogram = readonly (readonly [value: number, count: number])[];
@@ -52,19 +53,6 @@ const containerPorts: readonly ContainerPort[] = [
   { name: "http", number: 8080, protocol: "TCP" },
   { name: "metrics", number: 9090, protocol: "TCP" },
 ];
-
-/** A deterministic generator of numbers in [0, 1): a 32-bit mixing counter (splitmix32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let z = state ^ (state >>> 16);
-    z = Math.imul(z, 0x21f0aaad);
-    z ^= z >>> 15;
-    z = Math.imul(z, 0x735a2d97);
-    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Pods that one selector names: a whole namespace, or one app of it. */
 interface Population {
