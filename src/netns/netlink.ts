@@ -93,6 +93,25 @@ export class NetlinkSocket {
     if (batch.length > 0) this.#send(batch);
   }
 
+  /** Asks for one thing; the body of the answer, behind its netlink header. @throws SystemError */
+  query({ type, flags, body, what }: NetlinkMessage): Uint8Array {
+    const writer = new ByteWriter();
+    writer
+      .u32(headerLength + body.length)
+      .u16(type)
+      .u16(flags | NLM_F_REQUEST)
+      .u32(this.#sequence++)
+      .u32(0)
+      .bytes(body);
+    send(this.fd, writer.finish());
+    const answer = this.receive();
+    if (answer === null || answer.length < headerLength + 4) throw new Error("netlink: the kernel did not answer");
+    const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
+    if (view.getUint16(4, littleEndian) === NLMSG_ERROR)
+      throw new SystemError(what, -view.getInt32(headerLength, littleEndian));
+    return answer.slice(headerLength, view.getUint32(0, littleEndian));
+  }
+
   /** The next datagram, or null when there is none now. Valid until the next call. */
   receive(): Uint8Array | null {
     const length = receive(this.fd, this.#buffer);

@@ -1,11 +1,12 @@
 /** Links, addresses and routes. Layouts from linux/rtnetlink.h, linux/if_link.h and linux/veth.h. */
 import { ByteWriter } from "./bytes.ts";
-import { AF_INET, AF_INET6, int } from "./libc.ts";
-import { attribute, type NetlinkMessage, nested } from "./netlink.ts";
+import { AF_INET, AF_INET6, int, littleEndian } from "./libc.ts";
+import { attribute, type NetlinkMessage, type NetlinkSocket, nested } from "./netlink.ts";
 
 export const NETLINK_ROUTE = 0;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
@@ -19,8 +20,10 @@ const IFF_NOARP = 0x80;
 
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
+const IFLA_OPERSTATE = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
@@ -77,6 +80,28 @@ export function linkUp(index: number): NetlinkMessage {
   const writer = new ByteWriter();
   linkHeader(writer, index, IFF_UP);
   return { type: RTM_NEWLINK, flags: 0, body: writer.finish(), what: `set link ${index} up` };
+}
+
+/**
+ * Does a link pass packets? One that is up need not yet: the kernel gives it its queue later, from a work queue, and drops
+ * what is sent until then.
+ */
+export function isOperational(netlink: NetlinkSocket, index: number): boolean {
+  const operational = 6; // IF_OPER_UP
+  const withoutStatistics = 8; // RTEXT_FILTER_SKIP_STATS
+  const linkHeaderLength = 16;
+  const writer = new ByteWriter();
+  linkHeader(writer, index, 0);
+  attribute(writer, IFLA_EXT_MASK, int(withoutStatistics));
+  const answer = netlink.query({ type: RTM_GETLINK, flags: 0, body: writer.finish(), what: `look at link ${index}` });
+  const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
+  for (let at = linkHeaderLength; at + 4 < answer.length; ) {
+    const length = view.getUint16(at, littleEndian);
+    if (length < 4) break;
+    if (view.getUint16(at + 2, littleEndian) === IFLA_OPERSTATE) return view.getUint8(at + 4) === operational;
+    at += (length + 3) & ~3;
+  }
+  return false;
 }
 
 /** Both ends of a veth pair go. */

@@ -10,6 +10,7 @@ import { type NetlinkMessage, NetlinkSocket } from "../netns/netlink.ts";
 import {
   addAddress,
   addRoute,
+  isOperational,
   linkUp,
   loopback,
   NETLINK_ROUTE,
@@ -86,6 +87,7 @@ export class Topology {
     const topology = new Topology();
     try {
       for (const node of world.nodes) topology.#addNode(node);
+      for (const { uplink: link } of topology.#nodes.values()) waitFor(topology.#outside.netlink, link);
       topology.addPods(world.pods);
       return topology;
     } catch (error) {
@@ -148,6 +150,10 @@ export class Topology {
       node.netlink.request(routes);
     }
     this.#outside.netlink.request(outsideRoutes);
+    for (const pod of own) {
+      const { node, link } = this.#pods.get(namespacedName(pod))!;
+      waitFor(this.#nodes.get(node)!.netlink, link);
+    }
   }
 
   removePods(keys: Iterable<string>): void {
@@ -188,6 +194,17 @@ export class Topology {
       ...defaults(uplink, false),
     ]);
     this.#outside.netlink.request(ips.map((ip) => addRoute({ destination: ip, prefix: ip.length * 8, link })));
+  }
+}
+
+const patience = 10_000; // ms
+
+/** Until a link passes packets. */
+function waitFor(netlink: NetlinkSocket, link: number): void {
+  const deadline = performance.now() + patience;
+  while (!isOperational(netlink, link)) {
+    if (performance.now() > deadline) throw new SandboxError(`link ${link} was made but does not come up`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
   }
 }
 
