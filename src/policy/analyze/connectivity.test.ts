@@ -8,6 +8,7 @@ import { namespacedName, type World } from "../model/world.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { allowedByFamily, endPods, podEnd } from "./brute-force.arbitrary.ts";
 import { connectivity } from "./connectivity.ts";
+import { connectivityClasses } from "./connectivity-classes.ts";
 import { type Connectivity, type EndpointEntry, isProblem, type Level } from "./types.ts";
 
 function mapOf(world: World, level: Level): Connectivity {
@@ -90,6 +91,24 @@ describe("connectivity", () => {
   test("at pod level is what the evaluator says of every pair", () => {
     fc.assert(
       fc.property(arbitraryWorld(), (world) => expectExact(world, mapOf(world, "pod"))),
+      { numRuns: 60 },
+    );
+  });
+
+  test("in classes it has as many connections, and a checksum that follows them", () => {
+    fc.assert(
+      fc.property(arbitraryWorld(), arbitraryWorld(), (world, other) => {
+        const away = { ...world, nodes: [] };
+        const classes = connectivityClasses(compile(away));
+        const map = mapOf(away, "pod");
+        expect(classes.endpoints).toBe(map.endpoints.length);
+        expect(classes.connections).toBe(map.connections.length);
+        const changed = { ...away, policies: other.policies };
+        const sameMap = JSON.stringify(mapOf(changed, "pod").connections) === JSON.stringify(map.connections);
+        if (!sameMap) expect(connectivityClasses(compile(changed)).checksum).not.toBe(classes.checksum);
+        const shuffled = { ...away, pods: away.pods.toReversed(), policies: away.policies.toReversed() };
+        expect(connectivityClasses(compile(shuffled)).checksum).toBe(classes.checksum);
+      }),
       { numRuns: 60 },
     );
   });

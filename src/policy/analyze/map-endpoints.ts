@@ -103,10 +103,9 @@ function partsOf(
 
 /** Everything that a class may open and accept, as text: equal text = the same lines in the map. */
 function effectOf(matrix: ClassMatrix, index: number, others: readonly number[]): string {
-  const of = (family: Family): string => {
-    const row = matrix.row(index, family);
-    return others.map((other) => `${row[other]}<${matrix.cell(other, index, family)}`).join(" ");
-  };
+  const rows = matrix.rows(index);
+  const of = (family: Family): string =>
+    others.map((other) => `${rows[family][other]}<${matrix.cell(other, index, family)}`).join(" ");
   return families.map(of).join("|");
 }
 

@@ -1,8 +1,7 @@
 /** The rows of a map, read from the matrix of its classes. */
-import type { Family } from "../../net/address.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { isOwnNode } from "./judge.ts";
-import type { ClassMatrix } from "./matrix.ts";
+import type { ClassMatrix, Rows } from "./matrix.ts";
 
 /** Ends with one row in a matrix. INVARIANT: `members` is not empty, and all are of one kind. */
 export interface MapRow {
@@ -10,9 +9,6 @@ export interface MapRow {
   readonly class: number;
   readonly members: readonly Endpoint[];
 }
-
-/** Numbers of port sets by family and class of the destination; shared, not to be written to. */
-export type Rows = Readonly<Record<Family, Int32Array>>;
 
 /** Reads a matrix row by row; the rows of classes with several endpoints are kept. */
 export class MapRows {
@@ -26,7 +22,7 @@ export class MapRows {
   of(index: number): Rows {
     const held = this.#rows.get(index);
     if (held !== undefined) return held;
-    const row = { IPv4: this.#matrix.row(index, "IPv4"), IPv6: this.#matrix.row(index, "IPv6") };
+    const row = this.#matrix.rows(index);
     if (this.#matrix.classes[index]!.members.length > 1) this.#rows.set(index, row);
     return row;
   }

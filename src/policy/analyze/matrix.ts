@@ -26,7 +26,31 @@ interface IndexedClass extends MatrixClass {
   /** -1: not a subject, nothing is judged at this end. */
   readonly subject: Readonly<Record<Direction, number>>;
   /** Numbers of the peer classes of each face: `egress` = as the destination. */
-  readonly faces: Readonly<Record<Family, readonly Readonly<Record<Direction, number>>[]>>;
+  readonly faces: Readonly<Record<Family, readonly NumberedFace[]>>;
+}
+
+/** By class of the destination; shared, not to be written to. */
+export type Rows = Readonly<Record<Family, Int32Array>>;
+
+/** Side by side: the class, its peer class as a destination, its ingress subject. */
+interface Targets {
+  readonly classes: Int32Array;
+  readonly peers: Int32Array;
+  readonly subjects: Int32Array;
+}
+
+type NumberedFace = Readonly<Record<Direction, number>>;
+
+const sameFaces = (a: readonly NumberedFace[], b: readonly NumberedFace[]): boolean =>
+  a.length === b.length && a.every((face, i) => face.egress === b[i]!.egress && face.ingress === b[i]!.ingress);
+
+function targetsOf(classes: readonly IndexedClass[], indices: readonly number[], family: Family): Targets {
+  const all = indices.flatMap((index) => {
+    const { subject, faces } = classes[index]!;
+    return faces[family].map((face) => [index, face.egress, subject.ingress] as const);
+  });
+  const column = (i: 0 | 1 | 2): Int32Array => Int32Array.from(all, (one) => one[i]);
+  return { classes: column(0), peers: column(1), subjects: column(2) };
 }
 
 /** One direction of one subject: `fallback` for every peer that is not in `exceptions`. */
@@ -48,16 +72,24 @@ class Numbering<T> {
   }
 }
 
+/** Intersections are looked up in an array where both numbers are below this, which is nearly always. */
+const dense = 256;
+
 /** Pairs of classes without a pod at either end count as `everything`; so does a class with itself judged as two different members. */
 export class ClassMatrix {
   readonly classes: readonly MatrixClass[];
   readonly #classes: readonly IndexedClass[];
   readonly #judge: Judge;
   readonly #sets = new Numbering<PortSet>();
-  readonly #combined = new Map<number, number>();
+  readonly #low = new Int32Array(dense * dense).fill(-1);
+  readonly #high = new Map<number, number>();
+  /** The faces of all classes as destinations; `differingIPv6` only of those that look different over IPv4. */
+  readonly #targets: Readonly<Record<Family | "differingIPv6", Targets>>;
+  readonly #differing: readonly number[];
   /** How many peer classes there are of destinations. */
   readonly #destinations: number;
   readonly #rows: Readonly<Record<Direction, readonly Row[]>>;
+  readonly #ingressFallbacks: Int32Array;
   /** Of ingress rows, by peer: the subjects whose row has an exception for it. */
   readonly #ingressOf: readonly (readonly { readonly subject: number; readonly set: number }[])[];
 
@@ -70,7 +102,7 @@ export class ClassMatrix {
       const own = subjectOf(end, direction);
       return own === null ? -1 : subjects[direction].number(own);
     };
-    const face = ({ peers: own }: Face): Readonly<Record<Direction, number>> => ({
+    const face = ({ peers: own }: Face): NumberedFace => ({
       egress: peers.egress.number(own.egress),
       ingress: peers.ingress.number(own.ingress),
     });
@@ -84,6 +116,16 @@ export class ClassMatrix {
     });
     this.classes = this.#classes;
     this.#destinations = peers.egress.items.length;
+    const indices = Array.from(this.#classes.keys());
+    this.#differing = indices.filter((index) => {
+      const { faces } = this.#classes[index]!;
+      return !sameFaces(faces.IPv4, faces.IPv6);
+    });
+    this.#targets = {
+      IPv4: targetsOf(this.#classes, indices, "IPv4"),
+      IPv6: targetsOf(this.#classes, indices, "IPv6"),
+      differingIPv6: targetsOf(this.#classes, this.#differing, "IPv6"),
+    };
     this.#rows = {
       egress: this.#directionRows(subjects.egress.items, peers.egress.items),
       ingress: this.#directionRows(subjects.ingress.items, peers.ingress.items),
@@ -92,6 +134,7 @@ export class ClassMatrix {
     for (const [number, { exceptions }] of this.#rows.ingress.entries())
       for (const [peer, set] of exceptions) ingressOf[peer]!.push({ subject: number, set });
     this.#ingressOf = ingressOf;
+    this.#ingressFallbacks = Int32Array.from(this.#rows.ingress, ({ fallback }) => fallback);
   }
 
   /** The port set of a number that rows hold. */
@@ -103,32 +146,58 @@ export class ClassMatrix {
     if (a === b || b === everything) return a;
     if (a === everything) return b;
     if (a === nothing || b === nothing) return nothing;
-    const key = a < b ? a * 2 ** 24 + b : b * 2 ** 24 + a;
-    const known = this.#combined.get(key);
-    if (known !== undefined) return known;
-    const set = this.#sets.number(this.#judge.intersect(this.ports(a), this.ports(b)));
-    this.#combined.set(key, set);
+    if (a < dense && b < dense) {
+      const known = this.#low[a * dense + b]!;
+      if (known >= 0) return known;
+      const set = this.#intersection(a, b);
+      this.#low[a * dense + b] = set;
+      return set;
+    }
+    const key = a * 2 ** 24 + b;
+    const set = this.#high.get(key) ?? this.#intersection(a, b);
+    this.#high.set(key, set);
     return set;
   }
 
-  /** What a class may open to each class over a family: numbers of port sets, or `noFamily`. Own nodes are not exempt here. */
-  row(from: number, family: Family): Int32Array {
-    const source = this.#classes[from]!;
-    const classes = this.#classes;
-    const out = new Int32Array(classes.length).fill(noFamily);
-    const egress = source.subject.egress < 0 ? null : this.#dense(this.#rows.egress[source.subject.egress]!);
-    for (const face of source.faces[family]) {
+  #intersection(a: number, b: number): number {
+    return this.#sets.number(this.#judge.intersect(this.ports(a), this.ports(b)));
+  }
+
+  /** What a class may open to each class: numbers of port sets, or `noFamily`. Own nodes are not exempt here. */
+  rows(from: number): Rows {
+    const { subject, faces } = this.#classes[from]!;
+    const egress = subject.egress < 0 ? null : this.#dense(this.#rows.egress[subject.egress]!);
+    const IPv4 = new Int32Array(this.#classes.length).fill(noFamily);
+    this.#fill(IPv4, faces.IPv4, egress, this.#targets.IPv4);
+    if (!sameFaces(faces.IPv4, faces.IPv6)) {
+      const IPv6 = new Int32Array(this.#classes.length).fill(noFamily);
+      this.#fill(IPv6, faces.IPv6, egress, this.#targets.IPv6);
+      return { IPv4, IPv6 };
+    }
+    const IPv6 = IPv4.slice();
+    for (const index of this.#differing) IPv6[index] = noFamily;
+    this.#fill(IPv6, faces.IPv6, egress, this.#targets.differingIPv6);
+    return { IPv4, IPv6 };
+  }
+
+  #fill(
+    out: Int32Array,
+    faces: readonly NumberedFace[],
+    egress: Int32Array | null,
+    { classes, peers, subjects }: Targets,
+  ): void {
+    for (const face of faces) {
       const ingress = this.#ingressColumn(face.ingress);
-      for (let index = 0; index < classes.length; index++) {
-        const { subject, faces } = classes[index]!;
-        const accepted = subject.ingress < 0 ? everything : ingress[subject.ingress]!;
-        for (const other of faces[family]) {
-          const both = this.intersect(egress === null ? everything : egress[other.egress]!, accepted);
-          out[index] = out[index] === noFamily ? both : this.intersect(out[index]!, both);
-        }
+      for (let i = 0; i < classes.length; i++) {
+        const subject = subjects[i]!;
+        const opened = egress === null ? everything : egress[peers[i]!]!;
+        const accepted = subject < 0 ? everything : ingress[subject]!;
+        const index = classes[i]!;
+        const before = out[index]!;
+        const both = this.intersect(opened, accepted);
+        out[index] = before === noFamily ? both : this.intersect(before, both);
       }
     }
-    return out;
   }
 
   #dense({ fallback, exceptions }: Row): Int32Array {
@@ -160,9 +229,7 @@ export class ClassMatrix {
 
   /** What each ingress subject accepts from one peer. */
   #ingressColumn(peer: number): Int32Array {
-    const rows = this.#rows.ingress;
-    const column = new Int32Array(rows.length);
-    for (let i = 0; i < rows.length; i++) column[i] = rows[i]!.fallback;
+    const column = this.#ingressFallbacks.slice();
     for (const { subject, set } of this.#ingressOf[peer]!) column[subject] = set;
     return column;
   }
@@ -191,17 +258,24 @@ export class ClassMatrix {
     });
   }
 
-  /** Peers with the same marks are judged alike. */
+  /** Peers with the same marks are judged alike; what most of them get is the row's fallback. */
   #directionRow(subject: PolicyClass, peers: readonly PeerClass[], marks: Marks): Row {
-    const set = (peer: number): number => this.#sets.number(this.#judge.direction(subject, peers[peer]!));
-    const plain = marks.firstUnmarked();
-    const fallback = plain === null ? nothing : set(plain);
-    const judged = new Map<number, number>();
+    const sets = new Map<number, number>();
+    const counts = new Map<number, number>();
+    for (const { peer, list, count } of marks.distinct()) {
+      const set = this.#sets.number(this.#judge.direction(subject, peers[peer]!));
+      sets.set(list, set);
+      counts.set(set, (counts.get(set) ?? 0) + count);
+    }
+    let fallback = nothing;
+    let most = 0;
+    for (const [set, count] of counts) {
+      if (count > most) [fallback, most] = [set, count];
+    }
     const exceptions = new Map<number, number>();
-    for (const [peer, mark] of marks) {
-      const known = judged.get(mark) ?? set(peer);
-      judged.set(mark, known);
-      if (plain === null || known !== fallback) exceptions.set(peer, known);
+    for (let peer = 0; peer < peers.length; peer++) {
+      const set = sets.get(marks.of(peer))!;
+      if (set !== fallback) exceptions.set(peer, set);
     }
     return { fallback, exceptions };
   }
@@ -236,12 +310,19 @@ class Marks {
     this.#lists[peer] = longer;
   }
 
-  firstUnmarked(): number | null {
-    const first = this.#marked.length < this.#lists.length ? this.#lists.indexOf(0) : -1;
-    return first < 0 ? null : first;
+  of(peer: number): number {
+    return this.#lists[peer]!;
   }
 
-  *[Symbol.iterator](): Generator<readonly [number, number]> {
-    for (const peer of this.#marked) yield [peer, this.#lists[peer]!];
+  /** Each list that occurs, with one of the peers that have it. */
+  distinct(): readonly { readonly list: number; readonly peer: number; readonly count: number }[] {
+    const found = new Map<number, { list: number; peer: number; count: number }>();
+    for (let peer = 0; peer < this.#lists.length; peer++) {
+      const list = this.#lists[peer]!;
+      const one = found.get(list);
+      if (one === undefined) found.set(list, { list, peer, count: 1 });
+      else one.count++;
+    }
+    return Array.from(found.values());
   }
 }

@@ -1,6 +1,6 @@
 /** What answers depend on, or leave out: found beside a question. */
 import { type Family, formatCidr } from "../../net/address.ts";
-import { type Plan, policyKey } from "../compile/plan.ts";
+import { type AddressGroup, type Plan, policyKey } from "../compile/plan.ts";
 import type { PolicyRef } from "../model/policy.ts";
 import type { Action, Direction } from "../model/verdict.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -36,16 +36,24 @@ function addressNotes(
   for (const subject of subjects)
     for (const { action, peers } of subject?.rules ?? [])
       if (peers !== "everything" && couldChange(action, found)) for (const { id } of peers) named.add(id);
-  return ends.flatMap((end): readonly Note[] => {
-    if (end.kind !== "pod" || end.pod.ips.length > 0) return [];
-    const cidrs = asked.flatMap((family) =>
-      plan
-        .addressDependent(end.pod, family, direction)
-        .filter((group) => named.has(group.id))
-        .flatMap(({ set }) => set.cidrs())
+  const texts = new Map<readonly AddressGroup[], readonly string[]>();
+  const cidrsOf = (groups: readonly AddressGroup[], family: Family): readonly string[] => {
+    const known = texts.get(groups);
+    if (known !== undefined) return known;
+    const sets = groups.filter((group) => named.has(group.id)).map(({ set }) => set);
+    const cidrs = sets.flatMap((set) =>
+      set
+        .cidrs()
         .filter((cidr) => cidr.family === family)
         .map(formatCidr),
     );
+    texts.set(groups, cidrs);
+    return cidrs;
+  };
+  return ends.flatMap((end): readonly Note[] => {
+    if (end.kind !== "pod" || end.pod.ips.length > 0) return [];
+    // INVARIANT: one array of groups for all pods without an address, of one family and direction
+    const cidrs = asked.flatMap((family) => cidrsOf(plan.addressDependent(end.pod, family, direction), family));
     return cidrs.length === 0 ? [] : [{ note: "depends-on-address", endpoint: end.ref, cidrs: [...new Set(cidrs)] }];
   });
 }

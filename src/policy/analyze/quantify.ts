@@ -62,15 +62,18 @@ export function quantify(plan: Plan, question: Question): Quantified {
   const judgeSelf = question.viaService || isSoleSelf(question);
   for (const group of groupAlike(from, destinations.some(isNode))) {
     const index = classOf.get(group[0]!)!;
-    const rows = { IPv4: matrix.row(index, "IPv4"), IPv6: matrix.row(index, "IPv6") };
+    const rows = matrix.rows(index);
     for (const target of targets) {
+      // own nodes are judged apart; else what the row says has often been counted
+      if (!isNode(group[0]!) && question.families.every((f) => isCounted(target.seen[f], rows[f][target.class]!)))
+        continue;
       const pair = representative(group, target.group, judgeSelf);
       if (pair === null) continue;
       const isOpen = isOwnNode(pair.from, pair.to) || (!question.viaService && isSelf(pair.from, pair.to));
       for (const family of question.families) {
         const judged = rows[family][target.class]!;
         const set = isOpen && judged !== noFamily ? everything : judged;
-        if (set === noFamily || target.seen[family].has(set)) continue;
+        if (isCounted(target.seen[family], set)) continue;
         target.seen[family].add(set);
         tally.add({ ...pair, ...facesOf(pair, family), family }, target.ports, matrix.ports(set));
       }
@@ -81,6 +84,8 @@ export function quantify(plan: Plan, question: Question): Quantified {
 
 /** Results that are counted already: numbers of port sets. */
 type Seen = Readonly<Record<Family, Set<number>>>;
+
+const isCounted = (seen: ReadonlySet<number>, set: number): boolean => set === noFamily || seen.has(set);
 
 /** The one face that each end of a pair has. */
 const facesOf = ({ from, to }: Pick<Pair, "from" | "to">, family: Family): Pick<Pair, "fromFace" | "toFace"> => ({
