@@ -12,7 +12,8 @@ import { type Node, namespacedName, type Pod, type World } from "../../src/polic
 export type PortKey = `${PortProtocol} ${number}`;
 
 /**
- * One sentence of a table: `allow y -> x/a`. An end is `*` (all pods), a namespace, or `namespace/pod`. The last sentence
+ * One sentence of a table: `allow y -> x/a`. An end is `*` (all pods
+ * but hostNetwork ones), a namespace, or `namespace/pod`. The last sentence
  * that fits a pair counts; pairs that none fits are not asserted. A pod and itself are left out.
  */
 export type Sentence = `${Outcome} ${string} -> ${string}`;
@@ -73,15 +74,17 @@ function after(world: World, { policies = world.policies, labels = {}, unlabel =
 }
 
 function cellsOf(world: World, { expect }: Step): Cell[] {
-  const names = world.pods.map(namespacedName);
+  const fits = (pattern: string, pod: Pod): boolean =>
+    pattern === "*" ? !pod.hostNetwork : pattern === pod.namespace || pattern === namespacedName(pod);
   return Object.entries(expect).flatMap(([key, sentences = []]) => {
     const [protocol, port] = key.split(" ") as [PortProtocol, string];
     const parsed = sentences.map(parse).reverse();
-    return names.flatMap((from) =>
-      names.flatMap((to): Cell[] => {
+    return world.pods.flatMap((from) =>
+      world.pods.flatMap((to): Cell[] => {
         const sentence = parsed.find((one) => fits(one.from, from) && fits(one.to, to));
         if (from === to || sentence === undefined) return [];
-        return [{ from, to, protocol, port: Number(port), expect: sentence.outcome }];
+        const ends = { from: namespacedName(from), to: namespacedName(to) };
+        return [{ ...ends, protocol, port: Number(port), expect: sentence.outcome }];
       }),
     );
   });
@@ -92,9 +95,6 @@ function parse(sentence: Sentence): { readonly outcome: Outcome; readonly from: 
   if (from === undefined || to === undefined) throw new Error(`not a sentence: ${sentence}`);
   return { outcome: outcome as Outcome, from, to };
 }
-
-const fits = (pattern: string, name: string): boolean =>
-  pattern === "*" || pattern === name || name.startsWith(`${pattern}/`);
 
 /** The end that a pod is; a hostNetwork pod is its node (spec A8.2). */
 export function endOf(world: World, name: string): End {

@@ -14,6 +14,10 @@ import { type Cell, cellText, flowOf, type Scenario, type StepState, statesOf } 
 /** Client ports of open connections: below those of probes, so that drops tell them apart. */
 const clientPorts = { first: 2_000, last: 19_999 };
 
+/** How long to wait for a packet that must come, and for one that must not; ms. Between two namespaces takes less than one. */
+const patient = 2_000;
+const impatient = 150;
+
 /** What became of a scenario's questions. */
 export interface Played {
   readonly cells: number;
@@ -83,15 +87,20 @@ export class Stage {
     const wrong: string[] = [];
     const check = async (connection: Connection): Promise<void> => {
       const cell = now.get(connection.key)!;
+      const patience = cell.expect === "allow" ? patient : impatient;
       for (const way of ["there", "back"] as const) {
-        const arrived = await connection.send(way);
+        const arrived = await connection.send(way, patience);
         if (arrived !== (cell.expect === "allow"))
           wrong.push(`${cellText(cell)}: ${way} ${arrived ? "arrives" : "is lost"}`);
       }
     };
     // UDP connections to one pod share its port, and take turns.
-    await Promise.all(open.filter(({ cell }) => cell.protocol === "TCP").map(check));
-    for (const one of open.filter(({ cell }) => cell.protocol === "UDP")) await check(one);
+    const inTurn = Map.groupBy(open, ({ cell, key }) => (cell.protocol === "TCP" ? key : `${cell.to} ${cell.port}`));
+    await Promise.all(
+      [...inTurn.values()].map(async (group) => {
+        for (const one of group) await check(one);
+      }),
+    );
     expect(wrong, `${title}: open connections`).toEqual([]);
     // What was cut repeats its packets for a while, which is not asked about again.
     for (const one of open) if (now.get(one.key)!.expect === "deny" && one.cell.protocol === "TCP") one.close();
@@ -146,14 +155,14 @@ class Connection {
     } else {
       this.#again = make;
     }
-    return (await this.send("there")) && (await this.send("back"));
+    return (await this.send("there", patient)) && (await this.send("back", patient));
   }
 
-  async send(way: "there" | "back"): Promise<boolean> {
-    if (this.#again === null) return this.#flow![way]();
+  async send(way: "there" | "back", patience: number): Promise<boolean> {
+    if (this.#again === null) return this.#flow![way](patience);
     const flow = (await this.#again())!;
     try {
-      return await flow[way]();
+      return await flow[way](patience);
     } finally {
       flow.close();
     }
@@ -166,22 +175,17 @@ class Connection {
   }
 }
 
-/** Of each protocol and port so many connections whose verdict changes, and that never do. */
+/** So many connections whose verdict changes, and that never do. */
 const changing = 6;
 const steady = 2;
 
-/** The connections worth keeping open: spread over all pairs, of tables that more than one step has. */
+/** The connections worth keeping open: spread over all pairs and ports of tables that more than one step has. */
 function watched(states: readonly StepState[]): Cell[] {
-  const bySocket = Map.groupBy(
-    states.flatMap(({ cells }) => cells).filter(({ protocol }) => protocol !== "SCTP"),
-    ({ protocol, port }) => `${protocol} ${port}`,
-  );
-  return [...bySocket.values()].flatMap((all) => {
-    const pairs = [...Map.groupBy(all, keyOf).values()].filter((steps) => steps.length > 1);
-    const changes = pairs.filter((steps) => new Set(steps.map(({ expect: outcome }) => outcome)).size > 1);
-    const stays = pairs.filter((steps) => steps.every(({ expect: outcome }) => outcome === "allow"));
-    return [...spread(changes, changing), ...spread(stays, steady)].map((steps) => steps[0]!);
-  });
+  const all = states.flatMap(({ cells }) => cells).filter(({ protocol }) => protocol !== "SCTP");
+  const pairs = [...Map.groupBy(all, keyOf).values()].filter((steps) => steps.length > 1);
+  const changes = pairs.filter((steps) => new Set(steps.map(({ expect: outcome }) => outcome)).size > 1);
+  const stays = pairs.filter((steps) => steps.every(({ expect: outcome }) => outcome === "allow"));
+  return [...spread(changes, changing), ...spread(stays, steady)].map((steps) => steps[0]!);
 }
 
 const spread = <T>(all: readonly T[], count: number): T[] =>

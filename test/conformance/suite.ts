@@ -1,4 +1,5 @@
 /** Declares the tests of a suite of scenarios: through the engine, through the reference, and in the kernel over both families. */
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { families } from "../../src/net/address.ts";
 import type { World } from "../../src/policy/model/world.ts";
@@ -6,6 +7,14 @@ import { evaluators } from "../engine/evaluators.ts";
 import { describeKernel } from "../kernel/support.ts";
 import { cellText, flowOf, type Scenario, statesOf } from "./scenario.ts";
 import { Stage } from "./stage.ts";
+
+const law = readFileSync(new URL("../../docs/semantics.md", import.meta.url), "utf8");
+
+/** `N1 support a …` of the tables in the law's part D, by the letter of their numbers. */
+export const rowsOfTheLaw = (letter: "N" | "Q"): string[] =>
+  [...law.matchAll(/^\| ([NQ]\d+) \| ([^|]+) \|/gm)]
+    .filter(([, id]) => id!.startsWith(letter))
+    .map(([, id, title]) => `${id} ${title}`);
 
 export function describeSuite(name: string, base: World, scenarios: readonly Scenario[]): void {
   describe.each(evaluators)(`${name}, $name`, (evaluator) => {

@@ -23,10 +23,10 @@ export interface FlowOptions {
   readonly dialled?: Uint8Array;
 }
 
-/** An open connection: does a packet of its client arrive, does one of its server? */
+/** An open connection: does a packet of its client arrive, does one of its server, within `patience` ms? */
 export interface OpenFlow {
-  there(): Promise<boolean>;
-  back(): Promise<boolean>;
+  there(patience?: number): Promise<boolean>;
+  back(patience?: number): Promise<boolean>;
   close(): void;
 }
 
@@ -45,14 +45,14 @@ export class UdpFlow implements OpenFlow {
     this.#to = dialled;
   }
 
-  there = (): Promise<boolean> => this.#arrives(this.#client, this.#to, this.#server);
-  back = (): Promise<boolean> => this.#arrives(this.#server, this.#from, this.#client);
+  there = (patience = arrival): Promise<boolean> => this.#arrives(this.#client, this.#to, this.#server, patience);
+  back = (patience = arrival): Promise<boolean> => this.#arrives(this.#server, this.#from, this.#client, patience);
 
-  async #arrives(sender: number, to: Uint8Array, receiver: number): Promise<boolean> {
+  async #arrives(sender: number, to: Uint8Array, receiver: number, patience: number): Promise<boolean> {
     sendTo(sender, Uint8Array.of(1), to);
     const peer = new Uint8Array(28);
     return (
-      (await within(arrival, () => (receiveFrom(receiver, new Uint8Array(16), peer) === wouldBlock ? null : true))) ??
+      (await within(patience, () => (receiveFrom(receiver, new Uint8Array(16), peer) === wouldBlock ? null : true))) ??
       false
     );
   }
@@ -99,12 +99,12 @@ export class TcpFlow implements OpenFlow {
     }
   }
 
-  there = (): Promise<boolean> => this.#arrives(this.#client, this.#server);
-  back = (): Promise<boolean> => this.#arrives(this.#server, this.#client);
+  there = (patience = arrival): Promise<boolean> => this.#arrives(this.#client, this.#server, patience);
+  back = (patience = arrival): Promise<boolean> => this.#arrives(this.#server, this.#client, patience);
 
-  async #arrives(sender: number, receiver: number): Promise<boolean> {
+  async #arrives(sender: number, receiver: number, patience: number): Promise<boolean> {
     send(sender, Uint8Array.of(1));
-    return (await within(arrival, () => nonBlocking(receive(receiver, new Uint8Array(16))))) !== null;
+    return (await within(patience, () => nonBlocking(receive(receiver, new Uint8Array(16))))) !== null;
   }
 
   close(): void {
