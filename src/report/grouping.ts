@@ -13,7 +13,8 @@ export interface Group {
   readonly endpoints: readonly EndpointEntry[];
 }
 
-const isOutside = ({ kind }: Group): boolean => kind === "cidr" || kind === "node";
+/** Addresses and nodes: no policy selects them. */
+export const isOutside = ({ kind }: Group): boolean => kind === "cidr" || kind === "node";
 
 /** Is a missing connection a denied one? Not between two ends that are no pods, and not from an endpoint to itself: maps leave those out. */
 export const isJudged = (from: Group, to: Group): boolean =>

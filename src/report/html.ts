@@ -1,7 +1,7 @@
 /** `map -o html`: one file, nothing loaded from elsewhere; picture, matrix and list of the same map. */
 import type { Connectivity } from "../policy/analyze/types.ts";
 import { scriptJson, xml } from "./escape.ts";
-import { byCluster, type Groups, groupEndpoints, shortName } from "./grouping.ts";
+import { byCluster, type Groups, groupEndpoints, isOutside, shortName } from "./grouping.ts";
 import { pageScript } from "./page/script.ts";
 import { pageStyle } from "./page/style.ts";
 import { width } from "./picture/matrix.ts";
@@ -36,7 +36,7 @@ function pageData(groups: Groups): PageData {
       cluster: clusterOf.get(group)!,
       name: shortName(group),
       refs: group.endpoints.map(({ ref }) => ref),
-      outside: group.kind === "cidr" || group.kind === "node",
+      outside: isOutside(group),
     })),
     ports: Array.from(ports.keys(), (text) => ({ text, width: width(text) })),
     edges,

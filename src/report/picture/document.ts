@@ -65,7 +65,7 @@ svg.bulkhead .port{fill:var(--card);stroke:var(--faint)}
 svg.bulkhead .porttext{font-size:10.5px;text-anchor:middle;font-variant-numeric:tabular-nums}
 svg.bulkhead .arrow{fill:none;stroke-width:1.5;opacity:.75}
 svg.bulkhead .arrow:hover{stroke-width:3.5;opacity:1}
-svg.bulkhead .denied{stroke:var(--none);stroke-width:11;fill:none}
+svg.bulkhead .self{stroke:var(--line);fill:none}
 svg.bulkhead .cell.none{fill:var(--none)}
 svg.bulkhead .cell.any{fill:var(--any)}
 svg.bulkhead .cell.wide{fill:var(--wide)}

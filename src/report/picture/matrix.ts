@@ -2,7 +2,7 @@
 
 import { xml } from "../escape.ts";
 import type { Group, Groups } from "../grouping.ts";
-import { groupName, isJudged, shortName } from "../grouping.ts";
+import { groupName, isJudged, isOutside, shortName } from "../grouping.ts";
 import { boxesOf } from "./boxes.ts";
 import { svgDocument } from "./document.ts";
 import { clip, textWidth } from "./text.ts";
@@ -22,6 +22,8 @@ interface Band {
   readonly title: string;
   readonly start: number;
   readonly end: number;
+  /** Addresses and nodes: between two of them nothing is judged. */
+  readonly outside: boolean;
 }
 
 /** Groups along one axis, with a gap between namespaces. */
@@ -39,7 +41,7 @@ function axis(groups: Groups): {
       lines.push({ group, label: clip(shortName(group), 26), at });
       at += cell;
     }
-    bands.push({ title, start, end: at });
+    bands.push({ title, start, end: at, outside: members.every(isOutside) });
     at += gap;
   }
   return { lines, bands, length: at - gap };
@@ -53,27 +55,37 @@ export const width = (ports: string): "any" | "wide" | "some" =>
       ? "wide"
       : "some";
 
+/** As much of a title as fits; "" when it would be one letter. */
+const clipTo = (text: string, room: number): string => {
+  const length = Math.floor(room / 7.4);
+  return length < 2 ? "" : clip(text, length);
+};
+
 export function matrixSvg(groups: Groups, title: string, summary: string): string {
   const { lines, bands, length } = axis(groups);
   const nameWidth = Math.max(60, ...lines.map(({ label }) => textWidth(label, 10)));
   const bandWidth = Math.max(40, ...bands.map(({ title: name }) => textWidth(clip(name, 26), 12)));
   const left = margin + bandWidth + 14 + nameWidth + 10;
-  const top = margin + 34 + Math.min(150, nameWidth * 0.87) + 10;
+  const top = margin + 34 + 18 + Math.min(150, nameWidth * 0.87) + 10;
   const parts: string[] = [];
   for (const [i, { title: name, start, end }] of bands.entries()) {
     const y = top + start;
     parts.push(
       `<rect class="band c${i % 8}" x="${margin}" y="${y}" width="${left + length - margin}" height="${end - start}" rx="4"/>`,
       `<rect class="band c${i % 8}" x="${left + start}" y="${margin + 34}" width="${end - start}" height="${top + length - margin - 34}" rx="4"/>`,
+      `<text class="title f${i % 8}" x="${left + start + 5}" y="${margin + 49}">${xml(clipTo(name, end - start - 8))}<title>${xml(name)}</title></text>`,
       `<text class="title f${i % 8}" x="${margin + 8}" y="${y + (end - start) / 2 + 4}">${xml(clip(name, 26))}</text>`,
     );
   }
-  // Denied cells are one path for each row: most pairs are denied.
-  for (const { at, group } of lines) {
-    const y = top + at + cell / 2;
-    const to = lines.filter((line) => isJudged(group, line.group));
-    parts.push(`<path class="denied" d="${to.map((line) => `M${left + line.at + 1} ${y}h${cell - 2}`).join("")}"/>`);
-  }
+  // Most pairs are denied: a block of namespace by namespace is one rectangle, patterned with denied cells.
+  for (const from of bands)
+    for (const to of bands) {
+      if (from.outside && to.outside) continue;
+      const size = `width="${to.end - to.start}" height="${from.end - from.start}"`;
+      parts.push(
+        `<g transform="translate(${left + to.start} ${top + from.start})"><rect ${size} fill="url(#denied)"/></g>`,
+      );
+    }
   for (const { label, at, group } of lines) {
     const full = xml(groupName(group));
     const middle = at + cell / 2;
@@ -87,6 +99,8 @@ export function matrixSvg(groups: Groups, title: string, summary: string): strin
       const ports = groups.ports(from.group, to.group);
       const x = left + to.at + 1;
       const y = top + from.at + 1;
+      if (from === to && !isJudged(from.group, to.group) && !isOutside(from.group))
+        parts.push(`<path class="self" d="M${x + 3} ${y + 3}l${cell - 8} ${cell - 8}"/>`);
       if (ports !== undefined)
         parts.push(
           `<rect class="cell ${width(ports)}" x="${x}" y="${y}" width="${cell - 2}" height="${cell - 2}" rx="2">` +
@@ -113,6 +127,6 @@ export function matrixSvg(groups: Groups, title: string, summary: string): strin
     height: legendY + cell + margin,
     title,
     summary: `${summary}. Rows open connections to columns.`,
-    body: parts.join("\n"),
+    body: `<defs><pattern id="denied" width="${cell}" height="${cell}" patternUnits="userSpaceOnUse"><rect class="cell none" x="1" y="1" width="${cell - 2}" height="${cell - 2}" rx="2"/></pattern></defs>\n${parts.join("\n")}`,
   });
 }
