@@ -23,7 +23,10 @@ metadata: {name: ${name}, namespace: shop, labels: {app: ${name}}}
 spec: {nodeName: ${node}, containers: [{name: main, image: main, ports: [{name: http, containerPort: 8080}]}]}
 status: {phase: Running, podIPs: [{ip: ${ip}}]}
 ---`;
-const manifests = `${pod("web", "n1", "10.244.1.1")}${pod("db", "n2", "10.244.2.1")}
+const manifests = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---${pod("web", "n1", "10.244.1.1")}${pod("db", "n2", "10.244.2.1")}
 apiVersion: v1
 kind: Service
 metadata: {name: db, namespace: shop}
@@ -137,6 +140,38 @@ describeKernel("bulkhead verify", () => {
     await new Promise((done) => child.on("exit", done));
     expect(traces()).toEqual(before);
     expect(spawnSync("pgrep", ["-f", big], { encoding: "utf8" }).stdout).toBe("");
+  });
+
+  // Only root can become somebody else, and that somebody must be able to read this checkout.
+  const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+  const canBeNobody = (): boolean => spawnSync("setpriv", [...nobody, "cat", program]).status === 0;
+  const asNobody = (env: Record<string, string>) =>
+    spawnSync("setpriv", [...nobody, process.execPath, program, "verify", "-q", "-f", "-"], {
+      input: manifests,
+      encoding: "utf8",
+      env: { ...process.env, ...env },
+    });
+
+  test("without root it runs in a user namespace of its own", ({ skip }) => {
+    skip(!canBeNobody());
+    const { status, stdout, stderr } = asNobody({});
+    expect(stderr).not.toContain("error");
+    expect(stdout).toContain("engine, reference and kernel agree");
+    expect(status).toBe(0);
+  });
+
+  test("where not even that is possible it says so, and what to do", ({ skip }) => {
+    skip(!canBeNobody());
+    // As it would find itself if the user namespace had not helped.
+    const { status, stderr } = asNobody({ BULKHEAD_USER_NAMESPACE: "1" });
+    expect(stderr).toMatch(/^error: verify may not make network namespaces here: .*\nRun it as root, or allow/);
+    expect(status).toBe(2);
+  });
+
+  test("without a pod there is nothing to verify", () => {
+    const { status, stderr } = run(["-f", "-"], manifests.slice(manifests.indexOf("apiVersion: networking")));
+    expect(stderr).toContain("error: there is no pod and no workload to verify with");
+    expect(status).toBe(2);
   });
 
   test("what cannot be built is an error with a reason", () => {
