@@ -49,6 +49,8 @@ export function decodeObject(raw: RawObject, options: DecodeOptions): Decoded {
       return { record: null, isIgnored: false, problems: [problem(raw, "error", ["kind"], "unknown-kind", message)] };
     }
     case "policy":
+      // Repeated fields inside it are the decoder's business.
+      if (repeated[0]?.severity === "error") return { record: null, isIgnored: false, problems: repeated };
       return decodePolicyObject(raw, options);
     case "read": {
       const { record, problems } = decodeFacts(raw, kindClass.kind, options);

@@ -1,5 +1,6 @@
 /** Pods and the pod templates of workloads. */
 import { type PortProtocol, portProtocols } from "../net/ports.ts";
+import { portNameProblems } from "../policy/decode/names.ts";
 import type { Labels } from "../policy/model/labels.ts";
 import type { ContainerPort, PodPhase } from "../policy/model/world.ts";
 import type { Fields } from "./fields.ts";
@@ -47,11 +48,23 @@ function readContainerPort(port: Fields): ContainerPort[] {
   const number = port.integer("containerPort", 1, 65535);
   const name = port.string("name");
   const protocol = readProtocol(port);
+  if (name !== "") checkPortName(port, "name", name);
   if (number === null && !port.has("containerPort")) port.fault(["containerPort"], "Required value");
   return number === null || name === "" ? [] : [{ name, number, protocol }];
 }
 
+/** The name of a container port, or of the container port that a Service means (spec B4.4 has the same rule). */
+export function checkPortName(port: Fields, field: string, name: string): void {
+  if (name.includes("{{")) return; // that was complained about
+  for (const problem of portNameProblems(name))
+    port.fault([field], `Invalid value: ${JSON.stringify(name)}: ${problem}`);
+}
+
 function readPodIPs(status: Fields): string[] {
   const listed = status.objects("podIPs").flatMap((entry) => entry.address("ip"));
+  const families = Map.groupBy(listed, (ip) => ip.includes(":"));
+  if (families.values().some((ips) => ips.length > 1)) {
+    status.fault(["podIPs"], "may specify no more than one IP for each IP family");
+  }
   return listed.length > 0 ? listed : status.address("podIP");
 }

@@ -47,6 +47,10 @@ const errors: Record<string, readonly [text: string, ...messages: string[]]> = {
     `apiVersion: v1\nkind: Pod\n${meta}apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n`,
     "-:4:13: apiVersion: the key is there twice: is a line with --- missing?",
   ],
+  "a forgotten --- between policies": [
+    `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n${meta}spec: {podSelector: {}}\nkind: NetworkPolicy\nspec: {podSelector: {}}\n`,
+    "-:5:7: kind: the key is there twice: is a line with --- missing?",
+  ],
   "a document that kubectl does not read": [
     `apiVersion: v1\nkind: Pod\n${meta}--- {apiVersion: v1, kind: Pod, metadata: {name: b}}\n`,
     "-:4:1: kubectl does not read this document: begin it on the line after the ---",
@@ -106,6 +110,14 @@ const errors: Record<string, readonly [text: string, ...messages: string[]]> = {
     "-:4:110: spec.containers[0].ports[2].containerPort: Required value",
     '-:4:151: spec.containers[0].ports[3].protocol: Unsupported value: "tcp": supported values: "TCP", "UDP", "SCTP"',
     '-:5:24: status.podIPs[0].ip: Invalid value: "10.0.0.300": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+  ],
+  "port names that can't be": [
+    `apiVersion: v1\nkind: Service\n${meta}spec: {ports: [{port: 80, targetPort: "8080"}]}\n`,
+    '-:4:39: spec.ports[0].targetPort: Invalid value: "8080": must contain at least one letter (a-z)',
+  ],
+  "two addresses of a family": [
+    `apiVersion: v1\nkind: Pod\n${meta}status: {podIPs: [{ip: 10.0.0.1}, {ip: 10.0.0.2}]}\n`,
+    "-:4:18: status.podIPs: may specify no more than one IP for each IP family",
   ],
   "wrong fields in a policy": [
     `apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n${meta}spec:\n  podSelector: {}\n  ingres: []\n  ingress:\n  - ports:\n    - port: 80\n      port: 81\n`,

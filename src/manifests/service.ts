@@ -3,7 +3,7 @@ import type { Source } from "../policy/model/source.ts";
 import type { Service, ServicePort } from "../policy/model/world.ts";
 import type { Fields } from "./fields.ts";
 import type { Metadata } from "./metadata.ts";
-import { readProtocol } from "./pod.ts";
+import { checkPortName, readProtocol } from "./pod.ts";
 import type { Content } from "./record.ts";
 
 export function readService(object: Fields, { namespace, name }: Metadata, source: Source): Service {
@@ -41,6 +41,7 @@ function readServicePort(port: Fields): ServicePort[] {
     return [];
   }
   if (typeof target === "number") port.integer("targetPort", 0, 65535);
+  else if (target !== null && target !== "") checkPortName(port, "targetPort", target);
   // 0 and "" are the zero values of the API's type: no target port.
   return [{ name, protocol, port: number, targetPort: target || number }];
 }
