@@ -204,7 +204,7 @@ class DirectionReader {
     this.#state.nets[family] = this.#elements(`net${digit}`)
       .map(
         ({ key, value }): NetPiece => ({
-          ...bounds(family, list(field(key, "concat"))[1] ?? null),
+          ...bounds(family, key),
           peer: known(peers, parseClassid(text(value))),
         }),
       )

@@ -28,6 +28,8 @@ export interface EnforcerOptions extends Partial<TableOptions> {
   readonly runner: Runner;
   /** Told of what does not stop enforcement: a clearing of marks that failed, a table of another version. */
   readonly warn?: (message: string) => void;
+  /** Objects that nothing uses any more are removed after one to two times this long, in ms; default 1000. */
+  readonly collectAfter?: number;
 }
 
 export interface TransactionStats {
@@ -42,15 +44,13 @@ export interface DropCounter {
   readonly bytes: bigint;
 }
 
-/** Unused objects are removed after one to two times this long, in ms. */
-const collectAfter = 1000;
-
 export class Enforcer {
   readonly #runner: Runner;
   readonly #options: TableOptions;
   readonly #drops: Drops;
   readonly #desired: Desired;
   readonly #warn: (message: string) => void;
+  readonly #collectAfter: number;
   #state: KernelState;
   #numbers: KernelNumbers;
   /** The kernel may hold something else than `#state` says. */
@@ -64,7 +64,8 @@ export class Enforcer {
   #suspects: ReadonlySet<string> = new Set();
 
   private constructor(options: EnforcerOptions) {
-    const { node, runner, warn = () => undefined, ...table } = options;
+    const { node, runner, warn = () => undefined, collectAfter = 1000, ...table } = options;
+    this.#collectAfter = collectAfter;
     this.#runner = runner;
     this.#warn = warn;
     this.#options = checked({ ...defaultTableOptions, ...table });
@@ -153,8 +154,10 @@ export class Enforcer {
     this.#numbers = adopted?.numbers ?? kernelNumbers();
     this.#uncertain = false;
     const stats: TransactionStats[] = [];
-    if (adopted !== null) stats.push(...(await this.#reach(this.#everything())));
-    else if (listing === null) {
+    if (adopted !== null) {
+      stats.push(...(await this.#reach(this.#everything())));
+      this.#collectLater(); // what an earlier process had no time to
+    } else if (listing === null) {
       await this.#runner.run([...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
       stats.push(...(await this.#reach(this.#everything())));
     } else stats.push(await this.#replace());
@@ -239,7 +242,7 @@ export class Enforcer {
         if (due.length > 0) await this.#commit({ purpose: "collect", ops: due });
         if (ops.length > due.length) this.#collectLater();
       }).catch((error: unknown) => this.#warn(error instanceof Error ? error.message : String(error)));
-    }, collectAfter).unref();
+    }, this.#collectAfter).unref();
   }
 }
 
