@@ -15,7 +15,7 @@ function helpOf(path: readonly string[]): string {
   const io = {
     stdout: sink,
     stderr: sink,
-    stdin: { isTTY: false, read: async () => "" },
+    stdin: { read: async () => "" },
     env: {},
     signal: new AbortController().signal,
   };

@@ -13,7 +13,7 @@ async function output(args: readonly string[]): Promise<string> {
   const io = {
     stdout: { isTTY: false, columns: undefined, write },
     stderr: { isTTY: false, columns: undefined, write: () => {} },
-    stdin: { isTTY: false, read: async () => "" },
+    stdin: { read: async () => "" },
     env: {},
     signal: new AbortController().signal,
   };

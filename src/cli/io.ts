@@ -16,7 +16,7 @@ export interface Io {
   /** Everything else. */
   readonly stderr: Sink;
   /** The whole of standard input. */
-  readonly stdin: { readonly isTTY: boolean; read(): Promise<string> };
+  readonly stdin: { read(): Promise<string> };
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C; commands that run long, or hold something, listen. */
   readonly signal: AbortSignal;

@@ -43,7 +43,7 @@ let interruption: AbortController | undefined;
 const io: Io = {
   stdout: sink(process.stdout, 1),
   stderr: sink(process.stderr, 2),
-  stdin: { isTTY: process.stdin.isTTY === true, read: readStdin },
+  stdin: { read: readStdin },
   env: process.env,
   // Only a command that asks for the signal is spared the sudden end: a handler could not run during a long computation.
   get signal() {

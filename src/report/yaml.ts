@@ -62,3 +62,7 @@ export const toYaml = (value: unknown): string =>
     .join("");
 
 export const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** `-o json` and `-o yaml`: the same data. */
+export const toData = (format: "json" | "yaml", value: unknown): string =>
+  format === "json" ? toJson(value) : toYaml(value);

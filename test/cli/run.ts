@@ -30,7 +30,7 @@ export async function bulkhead(
   const io = {
     stdout: sink("stdout"),
     stderr: sink("stderr"),
-    stdin: { isTTY, read: async () => stdin },
+    stdin: { read: async () => stdin },
     env,
     signal: new AbortController().signal,
   };

@@ -1,7 +1,7 @@
 /** `bulkhead can FROM TO [PORT]` */
 import type { Command } from "commander";
 import { verdictLine } from "../../report/verdict.ts";
-import { toJson, toYaml } from "../../report/yaml.ts";
+import { toData } from "../../report/yaml.ts";
 import type { ExitCode, Io, Shell } from "../io.ts";
 import { addColorOption, addFamilyOption, addManifestOptions, addOutputOption, styleFor } from "../options.ts";
 import { type Question, question, referenceHelp, writeNotes } from "../question.ts";
@@ -42,8 +42,7 @@ export async function run(options: CanOptions, io: Io): Promise<ExitCode> {
   const answer = await question(options, io, ask);
   if (options.quiet !== true) {
     writeNotes(answer.notes, io);
-    if (options.output === "json") io.stdout.write(toJson(answer));
-    else if (options.output === "yaml") io.stdout.write(toYaml(answer));
+    if (options.output !== "text") io.stdout.write(toData(options.output, answer));
     else io.stdout.write(`${verdictLine(answer, styleFor(io.stdout, options, io.env))}\n`);
   }
   return answer.allowed ? 0 : 1;

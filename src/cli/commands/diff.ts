@@ -110,9 +110,7 @@ async function render(result: Difference, options: DiffOptions, io: Io): Promise
     case "mermaid":
       return text.differenceMermaid(result);
     case "json":
-    case "yaml": {
-      const { toJson, toYaml } = await import("../../report/yaml.ts");
-      return options.output === "json" ? toJson(result) : toYaml(result);
-    }
+    case "yaml":
+      return (await import("../../report/yaml.ts")).toData(options.output, result);
   }
 }

@@ -1,7 +1,7 @@
 /** `bulkhead explain FROM TO [PORT]` */
 import type { Command } from "commander";
 import { explanationText } from "../../report/verdict.ts";
-import { toJson, toYaml } from "../../report/yaml.ts";
+import { toData } from "../../report/yaml.ts";
 import type { ExitCode, Io, Shell } from "../io.ts";
 import { addColorOption, addFamilyOption, addManifestOptions, addOutputOption, styleFor } from "../options.ts";
 import { type Question, question, referenceHelp, writeNotes } from "../question.ts";
@@ -42,8 +42,7 @@ export async function run(options: ExplainOptions, io: Io): Promise<ExitCode> {
   const { explain } = await import("../../policy/analyze/explain.ts");
   const answer = await question(options, io, explain);
   writeNotes(answer.notes, io);
-  if (options.output === "json") io.stdout.write(toJson(answer));
-  else if (options.output === "yaml") io.stdout.write(toYaml(answer));
+  if (options.output !== "text") io.stdout.write(toData(options.output, answer));
   else io.stdout.write(explanationText(answer, styleFor(io.stdout, options, io.env)));
   return answer.allowed ? 0 : 1;
 }

@@ -97,10 +97,8 @@ async function render(map: Connectivity, options: MapOptions, io: Io): Promise<s
     case "mermaid":
       return text.connectivityMermaid(map);
     case "json":
-    case "yaml": {
-      const { toJson, toYaml } = await import("../../report/yaml.ts");
-      return options.output === "json" ? toJson(map) : toYaml(map);
-    }
+    case "yaml":
+      return (await import("../../report/yaml.ts")).toData(options.output, map);
     case "svg":
       return (await import("../../report/svg.ts")).connectivitySvg(map);
     case "html":

@@ -105,9 +105,7 @@ async function render(results: TestResults, options: TestOptions, io: Io): Promi
     case "github":
       return text.testGithub(results);
     case "json":
-    case "yaml": {
-      const { toJson, toYaml } = await import("../../report/yaml.ts");
-      return options.output === "json" ? toJson(results) : toYaml(results);
-    }
+    case "yaml":
+      return (await import("../../report/yaml.ts")).toData(options.output, results);
   }
 }

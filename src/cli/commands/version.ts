@@ -1,7 +1,7 @@
 /** `bulkhead version` */
 import type { Command } from "commander";
 import { apiVersion } from "../../policy/analyze/types.ts";
-import { toJson, toYaml } from "../../report/yaml.ts";
+import { toData } from "../../report/yaml.ts";
 import type { ExitCode, Io, Shell } from "../io.ts";
 import { addOutputOption } from "../options.ts";
 
@@ -20,6 +20,6 @@ export function register(program: Command, shell: Shell): void {
 export async function run({ output, version }: Options, io: Io): Promise<ExitCode> {
   const data = { apiVersion, kind: "Version", version };
   if (output === "text") io.stdout.write(`bulkhead ${version}\n`);
-  else io.stdout.write(output === "json" ? toJson(data) : toYaml(data));
+  else io.stdout.write(toData(output, data));
   return 0;
 }

@@ -114,6 +114,9 @@ export const pageScript = String.raw`"use strict";
       body.append(row);
     }
     grid.replaceChildren(caption, head, body);
+    // One stop for the tabulator; arrow keys go on from there.
+    const first = grid.querySelector("td.cell");
+    if (first !== null) first.tabIndex = 0;
   };
   const widths = ["some", "wide", "any"];
   const gridCell = (row, column) => {
@@ -146,7 +149,7 @@ export const pageScript = String.raw`"use strict";
     };
     cell.addEventListener("pointerenter", tell);
     cell.addEventListener("focus", tell);
-    if (open > 0) cell.tabIndex = -1;
+    cell.tabIndex = -1;
     return cell;
   };
   $("grid").addEventListener("keydown", (event) => {

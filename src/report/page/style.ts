@@ -39,8 +39,8 @@ caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(5
 #grid td.cell{width:19px;min-width:19px;height:19px;border-radius:3px;background:var(--none);padding:0}
 #grid td.cell.any{background:var(--any)}#grid td.cell.wide{background:var(--wide)}#grid td.cell.some{background:var(--some)}
 #grid td.cell.self{background:none}
-#grid td.cell:hover,#grid td.cell.mark{outline:2px solid var(--ink);outline-offset:-1px}
-#grid tr:hover th,#grid th.mark{color:var(--some)}
+#grid td.cell:hover,#grid td.cell:focus{outline:2px solid var(--ink);outline-offset:-1px}
+#grid tr:hover th{color:var(--some)}
 #rows{border-collapse:collapse;min-width:60%}
 #rows th{position:sticky;top:0;background:var(--page);text-align:left;padding:4px 28px 4px 0;border-bottom:1px solid var(--line)}
 #rows td{padding:3px 28px 3px 0;border-bottom:1px solid var(--none);vertical-align:top}

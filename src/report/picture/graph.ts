@@ -3,7 +3,8 @@ import { xml } from "../escape.ts";
 import { type Group, groupName } from "../grouping.ts";
 import { type ArrowEnd, isBox, type Merged } from "./arrows.ts";
 import { svgDocument } from "./document.ts";
-import type { Layout, PlacedArrow, PlacedEnd } from "./layout.ts";
+import type { Layout } from "./layout.ts";
+import type { PlacedArrow, PlacedEnd } from "./place.ts";
 
 const header = 40;
 

@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import { groupEndpoints } from "../grouping.ts";
 import { arbitraryMap } from "../report.arbitrary.ts";
 import { isBox } from "./arrows.ts";
-import { layOut, type Rect } from "./layout.ts";
+import { layOut } from "./layout.ts";
 import { matrixSvg } from "./matrix.ts";
+import type { Rect } from "./place.ts";
 
 const overlap = (a: Rect, b: Rect): boolean =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;

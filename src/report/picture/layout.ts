@@ -1,32 +1,10 @@
-/** Where everything stands in a picture of boxes and arrows. Units: CSS pixels. */
-import { type Group, type Groups, shortName } from "../grouping.ts";
-import { type Arrow, type ArrowEnd, type Badge, type Box, isBox, type Merged, mergeArrows } from "./arrows.ts";
+/** Where everything stands in a picture of boxes and arrows: columns of boxes. Units: CSS pixels. */
+import type { Group, Groups } from "../grouping.ts";
+import { type ArrowEnd, isBox, type Merged, mergeArrows } from "./arrows.ts";
 import { boxesOf, splitOutside } from "./boxes.ts";
+import { measurer, type SideOf, type SizedBox, size, sizeBox } from "./measure.ts";
+import { type PlacedArrow, type PlacedEnd, placeArrows, placeGroups, placeSockets } from "./place.ts";
 import { columns, type Weights } from "./rank.ts";
-import { clip, textWidth } from "./text.ts";
-
-export interface Rect {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-/** A tag at the edge of a target: the ports of the arrows that end there. */
-export interface Socket {
-  readonly ports: string;
-  readonly label: string;
-  readonly side: "left" | "right";
-  readonly rect: Rect;
-}
-
-export interface PlacedEnd {
-  readonly end: ArrowEnd;
-  readonly label: string;
-  readonly badges: readonly string[];
-  readonly rect: Rect;
-  readonly sockets: readonly Socket[];
-}
 
 export interface Layout {
   readonly boxes: readonly PlacedEnd[];
@@ -34,48 +12,6 @@ export interface Layout {
   readonly arrows: readonly PlacedArrow[];
   readonly width: number;
   readonly height: number;
-}
-
-export interface PlacedArrow {
-  readonly arrow: Arrow;
-  readonly from: { readonly x: number; readonly y: number; readonly leaves: "left" | "right" };
-  readonly to: { readonly x: number; readonly y: number; readonly enters: "left" | "right" };
-  /** Index of the box that the arrow starts in. */
-  readonly color: number;
-  /** Does it leave its box? */
-  readonly crosses: boolean;
-}
-
-const size = {
-  line: 18,
-  badgeLine: 15,
-  padding: 9,
-  socket: 18,
-  socketGap: 4,
-  gapY: 14,
-  gapX: 56,
-  boxGapX: 84,
-  boxGapY: 26,
-  titleHeight: 28,
-  margin: 24,
-  tallest: 1100,
-  widest: 2400,
-} as const;
-
-interface Sized {
-  readonly end: ArrowEnd;
-  readonly label: string;
-  readonly badges: readonly string[];
-  readonly sockets: readonly Omit<Socket, "rect">[];
-  readonly width: number;
-  readonly height: number;
-}
-
-interface SizedBox extends Sized {
-  readonly box: Box;
-  /** Sub-columns of groups, left to right. */
-  readonly columns: readonly (readonly Sized[])[];
-  readonly titleHeight: number;
 }
 
 export function layOut(groups: Groups): Layout & { readonly merged: Merged } {
@@ -109,8 +45,6 @@ export function layOut(groups: Groups): Layout & { readonly merged: Merged } {
   return { ...arrange(sized, packed, merged, side, home), merged };
 }
 
-type SideOf = (arrow: Arrow) => "left" | "right";
-
 /** Ranks as columns, unless that makes a ribbon: then the boxes fill, in the order of their ranks, columns of a page. */
 function pack(ranks: readonly number[], sized: readonly SizedBox[]): number[] {
   const widths: number[] = [];
@@ -139,107 +73,6 @@ function weightsOf(pairs: readonly (readonly [number, number])[]): Weights {
     weights.set(`${from},${to}`, entry);
   }
   return [...weights.values()];
-}
-
-const badgeText = ({ kind, ports }: Badge): string => {
-  switch (kind) {
-    case "open-in":
-      return "← open";
-    case "open-out":
-      return "→ open";
-    case "open-both":
-      return "⇄ open";
-    case "from-anywhere":
-      return `← from anywhere: ${ports}`;
-    case "to-anywhere":
-      return `→ to anywhere: ${ports}`;
-    case "from-all-pods":
-      return `← from all pods: ${ports}`;
-    case "to-all-pods":
-      return `→ to all pods: ${ports}`;
-    case "among-themselves":
-      return `↔ among themselves: ${ports}`;
-  }
-};
-
-type Measure = (end: ArrowEnd, label: string) => Sized;
-
-function measurer(merged: Merged, side: SideOf): Measure {
-  const badgesAt = new Map<ArrowEnd, string[]>();
-  for (const badge of merged.badges) badgesAt.set(badge.at, [...(badgesAt.get(badge.at) ?? []), badgeText(badge)]);
-  const socketsAt = new Map<ArrowEnd, Omit<Socket, "rect">[]>();
-  for (const arrow of merged.arrows) {
-    const list = socketsAt.get(arrow.to) ?? [];
-    socketsAt.set(arrow.to, list);
-    const socket = { ports: arrow.ports, label: clip(arrow.ports, 24), side: side(arrow) };
-    if (!list.some((known) => known.ports === socket.ports && known.side === socket.side)) list.push(socket);
-  }
-  return (end, text) => {
-    const label = clip(text, 38);
-    const badges = (badgesAt.get(end) ?? []).map((badge) => clip(badge, 46));
-    const sockets = socketsAt.get(end) ?? [];
-    const words = Math.max(textWidth(label, 12.5), ...badges.map((badge) => textWidth(badge, 10.5)));
-    const sideWidth = (which: "left" | "right"): number =>
-      socketWidth(sockets.filter((socket) => socket.side === which));
-    const rows = Math.max(
-      ...(["left", "right"] as const).map((which) => sockets.filter((socket) => socket.side === which).length),
-    );
-    const text_ = size.line + badges.length * size.badgeLine;
-    const tags = rows * (size.socket + size.socketGap) - size.socketGap;
-    return {
-      end,
-      label,
-      badges,
-      sockets,
-      width: Math.ceil(words + 2 * size.padding + sideWidth("left") + sideWidth("right")),
-      height: Math.max(text_, tags) + size.padding,
-    };
-  };
-}
-
-/** Width that the tags of one side take. */
-function socketWidth(sockets: readonly Omit<Socket, "rect">[]): number {
-  if (sockets.length === 0) return 0;
-  return Math.ceil(Math.max(...sockets.map(({ label }) => textWidth(label, 10.5))) + 16);
-}
-
-function sizeBox(box: Box, inner: ReadonlyMap<Group, number>, measure: Measure): SizedBox {
-  const title = measure(box, box.title);
-  const stacks: Sized[][] = [];
-  for (const group of box.groups) {
-    const column = inner.get(group)!;
-    while (stacks.length <= column) stacks.push([]);
-    stacks[column]!.push(measure(group, shortName(group)));
-  }
-  const wrapped = stacks.flatMap(wrap);
-  const stackHeight = (stack: readonly Sized[]): number =>
-    stack.reduce((sum, { height }) => sum + height + size.gapY, -size.gapY);
-  const stackWidth = (stack: readonly Sized[]): number => Math.max(...stack.map(({ width }) => width));
-  const titleHeight = Math.max(size.titleHeight, title.height + 4);
-  const content = wrapped.reduce((sum, stack) => sum + stackWidth(stack), (wrapped.length - 1) * size.gapX);
-  return {
-    ...title,
-    box,
-    columns: wrapped,
-    titleHeight,
-    width: Math.max(content, title.width) + 2 * size.padding + 6,
-    height: titleHeight + Math.max(...wrapped.map(stackHeight)) + size.gapY + 6,
-  };
-}
-
-/** A stack that is too tall stands as several. */
-function wrap(stack: readonly Sized[]): Sized[][] {
-  const out: Sized[][] = [[]];
-  let height = 0;
-  for (const item of stack) {
-    if (height + item.height > size.tallest) {
-      out.push([]);
-      height = 0;
-    }
-    out.at(-1)!.push(item);
-    height += item.height + size.gapY;
-  }
-  return out.filter((part) => part.length > 0);
 }
 
 function arrange(
@@ -335,88 +168,4 @@ function orderStacks(
       stack.sort((a, b) => pull.get(a)! - pull.get(b)!);
     }
   }
-}
-
-function placeGroups(box: SizedBox, rect: Rect): PlacedEnd[] {
-  const out: PlacedEnd[] = [];
-  const widths = box.columns.map((stack) => Math.max(...stack.map(({ width }) => width)));
-  // Columns share what the box is wider than they need.
-  const spare = rect.width - widths.reduce((a, b) => a + b, 0) - (widths.length - 1) * size.gapX - 2 * size.padding - 6;
-  const extra = spare / widths.length;
-  let x = rect.x + size.padding + 3;
-  for (const [k, stack] of box.columns.entries()) {
-    const width = widths[k]! + extra;
-    let y = rect.y + box.titleHeight;
-    for (const item of stack) {
-      const own = { x, y, width, height: item.height };
-      out.push({
-        end: item.end,
-        label: item.label,
-        badges: item.badges,
-        rect: own,
-        sockets: placeSockets(item.sockets, own),
-      });
-      y += item.height + size.gapY;
-    }
-    x += width + size.gapX;
-  }
-  return out;
-}
-
-function placeSockets(sockets: readonly Omit<Socket, "rect">[], { x, y, width, height }: Rect): Socket[] {
-  return (["left", "right"] as const).flatMap((side) => {
-    const list = sockets.filter((socket) => socket.side === side);
-    const own = socketWidth(list) - 6;
-    const tall = list.length * (size.socket + size.socketGap) - size.socketGap;
-    return list.map((socket, i) => ({
-      ...socket,
-      rect: {
-        x: side === "left" ? x - 5 : x + width - own + 5,
-        y: y + (height - tall) / 2 + i * (size.socket + size.socketGap),
-        width: own,
-        height: size.socket,
-      },
-    }));
-  });
-}
-
-function placeArrows(
-  placed: readonly PlacedEnd[],
-  arrows: readonly Arrow[],
-  side: SideOf,
-  home: (end: ArrowEnd) => number,
-): PlacedArrow[] {
-  const at = new Map(placed.map((item) => [item.end, item]));
-  const middle = ({ rect }: PlacedEnd): number => rect.y + rect.height / 2;
-  // Arrows leave a side in the order of where they go, spread over it.
-  const leaving = new Map<string, Arrow[]>();
-  const ids = new Map<ArrowEnd, number>(placed.map(({ end }, i) => [end, i]));
-  const leaves = (arrow: Arrow): "left" | "right" => {
-    const enters = side(arrow);
-    return enters === "left" || at.get(arrow.from)!.rect.x <= at.get(arrow.to)!.rect.x ? "right" : "left";
-  };
-  const key = (arrow: Arrow): string => `${ids.get(arrow.from)}/${leaves(arrow)}`;
-  for (const arrow of arrows) leaving.set(key(arrow), [...(leaving.get(key(arrow)) ?? []), arrow]);
-  for (const list of leaving.values()) list.sort((a, b) => middle(at.get(a.to)!) - middle(at.get(b.to)!));
-  return arrows.map((arrow) => {
-    const from = at.get(arrow.from)!;
-    const list = leaving.get(key(arrow))!;
-    const { rect } = from;
-    const band = isBox(arrow.from) ? Math.min(rect.height, size.titleHeight) : rect.height;
-    const y = rect.y + (band * (list.indexOf(arrow) + 1)) / (list.length + 1);
-    const enters = side(arrow);
-    const socket = at.get(arrow.to)!.sockets.find((s) => s.ports === arrow.ports && s.side === enters)!;
-    const exit = leaves(arrow);
-    return {
-      arrow,
-      from: { x: exit === "right" ? rect.x + rect.width : rect.x, y, leaves: exit },
-      to: {
-        x: enters === "left" ? socket.rect.x : socket.rect.x + socket.rect.width,
-        y: socket.rect.y + socket.rect.height / 2,
-        enters,
-      },
-      color: home(arrow.from),
-      crosses: home(arrow.from) !== home(arrow.to),
-    };
-  });
 }
