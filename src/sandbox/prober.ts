@@ -160,11 +160,10 @@ export class Prober {
   }
 
   #ask(probes: readonly Probe[], patience: number): Observation[] {
-    const before = this.#overruns;
     const out = this.#wave(probes, patience);
-    if (this.#overruns === before) return out;
-    // A log that overflowed has lost records: what has neither answer nor drop is asked once more.
+    // A packet or a log record can be lost on a busy machine: what has neither answer nor drop is asked once more.
     const missing = out.flatMap(({ answeredBy, drop }, i) => (answeredBy === null && drop === null ? [i] : []));
+    if (missing.length === 0) return out;
     const again = this.#wave(
       missing.map((i) => probes[i]!),
       patience,

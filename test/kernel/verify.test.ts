@@ -1,6 +1,6 @@
 /** `bulkhead verify` as a program: what it says, what it leaves behind, and that it would notice. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -122,22 +122,31 @@ describeKernel("bulkhead verify", () => {
     }
   });
 
-  test.each(["SIGINT", "SIGTERM"] as const)("%s: 130, and nothing is left", async (signal) => {
-    const before = traces();
-    const child = spawn(process.execPath, [program, "verify", "-f", big], { stdio: ["ignore", "ignore", "pipe"] });
-    const timer = setTimeout(() => child.kill(signal), 2_500);
-    const code = await new Promise((done) => child.on("exit", done));
-    clearTimeout(timer);
-    expect(code).toBe(130);
-    expect(traces()).toEqual(before);
-    expect(spawnSync("pgrep", ["-f", big], { encoding: "utf8" }).stdout).toBe("");
-  });
-
-  test("SIGKILL: nothing is left either", async () => {
-    const before = traces();
+  /** Starts a long run, and sends a signal once its pods are there. Returns the exit code, null for a sudden end. */
+  const interrupted = async (signal: NodeJS.Signals): Promise<number | null> => {
     const child = spawn(process.execPath, [program, "verify", "-f", big], { stdio: "ignore" });
-    setTimeout(() => child.kill("SIGKILL"), 2_500);
-    await new Promise((done) => child.on("exit", done));
+    const ended = new Promise<number | null>((done) => child.on("exit", done));
+    const files = `/proc/${child.pid}/fd`;
+    const namespaces = (): number =>
+      readdirSync(files).filter((fd) => {
+        try {
+          return readlinkSync(join(files, fd)).startsWith("net:");
+        } catch {
+          return false; // closed meanwhile
+        }
+      }).length;
+    while (child.exitCode === null && namespaces() < 150) await new Promise((done) => setTimeout(done, 20));
+    child.kill(signal);
+    return ended;
+  };
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 130],
+    ["SIGKILL", null],
+  ] as const)("%s ends it with %s, and nothing is left", async (signal, code) => {
+    const before = traces();
+    expect(await interrupted(signal)).toBe(code);
     expect(traces()).toEqual(before);
     expect(spawnSync("pgrep", ["-f", big], { encoding: "utf8" }).stdout).toBe("");
   });
