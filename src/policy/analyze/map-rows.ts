@@ -10,7 +10,7 @@ export interface MapRow {
   readonly members: readonly Endpoint[];
 }
 
-/** Reads a matrix row by row; the rows of classes with several endpoints are kept. */
+/** Reads a matrix row by row; the rows of classes with several endpoints are kept, others hold until the next is read. */
 export class MapRows {
   readonly #matrix: ClassMatrix;
   readonly #rows = new Map<number, Rows>();
@@ -22,9 +22,11 @@ export class MapRows {
   of(index: number): Rows {
     const held = this.#rows.get(index);
     if (held !== undefined) return held;
-    const row = this.#matrix.rows(index);
-    if (this.#matrix.classes[index]!.members.length > 1) this.#rows.set(index, row);
-    return row;
+    const rows = this.#matrix.rows(index);
+    if (this.#matrix.classes[index]!.members.length === 1) return rows;
+    const kept = { IPv4: rows.IPv4.slice(), IPv6: rows.IPv6.slice() };
+    this.#rows.set(index, kept);
+    return kept;
   }
 }
 

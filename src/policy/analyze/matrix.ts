@@ -29,7 +29,7 @@ interface IndexedClass extends MatrixClass {
   readonly faces: Readonly<Record<Family, readonly NumberedFace[]>>;
 }
 
-/** By class of the destination; shared, not to be written to. */
+/** By class of the destination; not to be written to. */
 export type Rows = Readonly<Record<Family, Int32Array>>;
 
 /** Side by side: the class, its peer class as a destination, its ingress subject. */
@@ -86,8 +86,7 @@ export class ClassMatrix {
   /** The faces of all classes as destinations; `differingIPv6` only of those that look different over IPv4. */
   readonly #targets: Readonly<Record<Family | "differingIPv6", Targets>>;
   readonly #differing: readonly number[];
-  /** How many peer classes there are of destinations. */
-  readonly #destinations: number;
+  readonly #scratch: Readonly<Record<Family | Direction, Int32Array>>;
   readonly #rows: Readonly<Record<Direction, readonly Row[]>>;
   readonly #ingressFallbacks: Int32Array;
   /** Of ingress rows, by peer: the subjects whose row has an exception for it. */
@@ -115,7 +114,6 @@ export class ClassMatrix {
       };
     });
     this.classes = this.#classes;
-    this.#destinations = peers.egress.items.length;
     const indices = Array.from(this.#classes.keys());
     this.#differing = indices.filter((index) => {
       const { faces } = this.#classes[index]!;
@@ -134,6 +132,12 @@ export class ClassMatrix {
     for (const [number, { exceptions }] of this.#rows.ingress.entries())
       for (const [peer, set] of exceptions) ingressOf[peer]!.push({ subject: number, set });
     this.#ingressOf = ingressOf;
+    this.#scratch = {
+      IPv4: new Int32Array(this.#classes.length),
+      IPv6: new Int32Array(this.#classes.length),
+      egress: new Int32Array(peers.egress.items.length),
+      ingress: new Int32Array(subjects.ingress.items.length),
+    };
     this.#ingressFallbacks = Int32Array.from(this.#rows.ingress, ({ fallback }) => fallback);
   }
 
@@ -163,21 +167,22 @@ export class ClassMatrix {
     return this.#sets.number(this.#judge.intersect(this.ports(a), this.ports(b)));
   }
 
-  /** What a class may open to each class: numbers of port sets, or `noFamily`. Own nodes are not exempt here. */
+  /**
+   * What a class may open to each class: numbers of port sets, or `noFamily`. Own nodes are not exempt here.
+   *
+   * The arrays hold until the next call: arrays of their own for each row would cost more than filling them.
+   */
   rows(from: number): Rows {
     const { subject, faces } = this.#classes[from]!;
     const egress = subject.egress < 0 ? null : this.#dense(this.#rows.egress[subject.egress]!);
-    const IPv4 = new Int32Array(this.#classes.length).fill(noFamily);
-    this.#fill(IPv4, faces.IPv4, egress, this.#targets.IPv4);
-    if (!sameFaces(faces.IPv4, faces.IPv6)) {
-      const IPv6 = new Int32Array(this.#classes.length).fill(noFamily);
-      this.#fill(IPv6, faces.IPv6, egress, this.#targets.IPv6);
-      return { IPv4, IPv6 };
-    }
-    const IPv6 = IPv4.slice();
-    for (const index of this.#differing) IPv6[index] = noFamily;
-    this.#fill(IPv6, faces.IPv6, egress, this.#targets.differingIPv6);
-    return { IPv4, IPv6 };
+    const { IPv4, IPv6 } = this.#scratch;
+    this.#fill(IPv4.fill(noFamily), faces.IPv4, egress, this.#targets.IPv4);
+    if (sameFaces(faces.IPv4, faces.IPv6)) {
+      IPv6.set(IPv4);
+      for (const index of this.#differing) IPv6[index] = noFamily;
+      this.#fill(IPv6, faces.IPv6, egress, this.#targets.differingIPv6);
+    } else this.#fill(IPv6.fill(noFamily), faces.IPv6, egress, this.#targets.IPv6);
+    return this.#scratch;
   }
 
   #fill(
@@ -201,7 +206,7 @@ export class ClassMatrix {
   }
 
   #dense({ fallback, exceptions }: Row): Int32Array {
-    const row = new Int32Array(this.#destinations).fill(fallback);
+    const row = this.#scratch.egress.fill(fallback);
     for (const [peer, set] of exceptions) row[peer] = set;
     return row;
   }
@@ -229,7 +234,8 @@ export class ClassMatrix {
 
   /** What each ingress subject accepts from one peer. */
   #ingressColumn(peer: number): Int32Array {
-    const column = this.#ingressFallbacks.slice();
+    const column = this.#scratch.ingress;
+    column.set(this.#ingressFallbacks);
     for (const { subject, set } of this.#ingressOf[peer]!) column[subject] = set;
     return column;
   }
