@@ -72,4 +72,11 @@ async function main(): Promise<void> {
   process.exitCode = await runCli(args, io, packageVersion());
 }
 
+// What a command does not catch, be it in a callback or while loading: one line, as for every other fault.
+process.on("uncaughtException", (error) => {
+  const detail = process.env["BULKHEAD_DEBUG"] === "1" ? (error.stack ?? error.message) : error.message;
+  io.stderr.write(`error: a fault in bulkhead itself: ${detail}\n`);
+  process.exit(2);
+});
+
 await main();
