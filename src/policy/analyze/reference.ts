@@ -60,6 +60,8 @@ const kindWords: ReadonlyMap<string, KindWord> = new Map(
 const kindOf = (word: string): KindWord | undefined => kindWords.get(word.toLowerCase());
 
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+/** Namespaces are DNS labels: `300.1.1.1/8` is a mistyped network, not a pod. */
+const namespaceName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const labelKey = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 
@@ -96,7 +98,9 @@ function ofKind(kind: KindWord, namespace: string, object: string): Reference {
 
 function parseNames(text: string, { defaultNamespace }: ReferenceContext): Reference | Problem {
   const parts = text.split("/");
-  const bad = parts.find((part) => !name.test(part) && kindOf(part) === undefined);
+  const isGood = (part: string, i: number): boolean =>
+    kindOf(part) !== undefined || (i === 0 && parts.length > 1 ? namespaceName : name).test(part);
+  const bad = parts.find((part, i) => !isGood(part, i));
   if (bad !== undefined || parts.length > 3) {
     const what = bad === undefined || bad === "" || bad === text ? "" : `: "${bad}" is not a name`;
     return syntax(`"${text}" is no endpoint reference${what}; expected ${forms}`);
@@ -127,7 +131,7 @@ export function parseReference(text: string, context: ReferenceContext): Referen
   if (brace >= 0) {
     const namespace = trimmed.slice(0, brace);
     if (namespace === "") return parseLabels(context.defaultNamespace, trimmed);
-    if (!namespace.endsWith("/") || !name.test(namespace.slice(0, -1)))
+    if (!namespace.endsWith("/") || !namespaceName.test(namespace.slice(0, -1)))
       return syntax(`"${namespace}" before "{" is not NAMESPACE/`);
     return parseLabels(namespace.slice(0, -1), trimmed.slice(brace));
   }
@@ -135,7 +139,7 @@ export function parseReference(text: string, context: ReferenceContext): Referen
   if (address !== null) return { kind: "addresses", cidr: hostCidr(address) };
   const network = parseCidr(trimmed);
   if (network !== null) return { kind: "addresses", cidr: network.cidr };
-  if (trimmed.endsWith("/*") && name.test(trimmed.slice(0, -2)))
+  if (trimmed.endsWith("/*") && namespaceName.test(trimmed.slice(0, -2)))
     return { kind: "pods", namespace: trimmed.slice(0, -2) };
   const words = trimmed.split(/\s+/);
   if (words.length === 2 && kindOf(words[0]!) !== undefined && name.test(words[1]!))
