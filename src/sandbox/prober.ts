@@ -102,6 +102,7 @@ export class Prober {
   #pending = 0;
   #overruns = 0;
   #strays: Drop[] = [];
+  #records = 0;
 
   /** Reads the drops of one node from now on. */
   watchDrops(node: string, log: NetlinkSocket): void {
@@ -125,6 +126,11 @@ export class Prober {
   /** How often a drop log overflowed: records are missing since. */
   get overruns(): number {
     return this.#overruns;
+  }
+
+  /** Drop records read so far. */
+  get records(): number {
+    return this.#records;
   }
 
   /** Drops of packets that belong to no probe, since the last call. */
@@ -325,11 +331,14 @@ export class Prober {
   }
 
   #dropped(drop: Drop): void {
+    this.#records++;
     const { tuple } = drop.record;
     const key = tuple === null ? "" : endKey(tuple.protocol, tuple.source, tuple.sourcePort);
-    const attempt = this.#attempts.get(key) ?? this.#former.get(key);
+    const attempt = this.#attempts.get(key);
     if (attempt === undefined) {
-      this.#strays.push(drop);
+      // Too late for a probe that was given up: it was asked again. For one that was answered it should not have come.
+      const former = this.#former.get(key);
+      if (former === undefined || former.answeredBy !== null) this.#strays.push(drop);
       return;
     }
     attempt.drop ??= drop;

@@ -127,6 +127,8 @@ export function summaryText(found: Verification, size: WorldSize, style: Style):
     `built in ${seconds(milliseconds.build)}, programmed in ${seconds(milliseconds.program)}, probed in ${seconds(milliseconds.baseline + milliseconds.probe)}`,
   ];
   if (evidence.overruns > 0) lines.push(`drop logs overflowed ${evidence.overruns} times: some records were lost`);
+  if (evidence.logged !== evidence.counted)
+    lines.push(style.bad(`${evidence.logged} drops were logged, but ${evidence.counted} counted`));
   if (evidence.strays.length > 0)
     lines.push(
       style.bad(`${plural(evidence.strays.length, "packet")} dropped that no probe sent:`),
@@ -134,6 +136,6 @@ export function summaryText(found: Verification, size: WorldSize, style: Style):
     );
   const verdict = found.agree
     ? style.good("engine, reference and kernel agree")
-    : style.bad(`${plural(mismatches.length, "mismatch").replace(/s$/, "es")}`);
+    : style.bad(mismatches.length === 1 ? "1 mismatch" : `${mismatches.length} mismatches`);
   return `${[...lines, found.complete ? verdict : `${verdict} (stopped early)`].join("\n")}\n`;
 }

@@ -37,6 +37,7 @@ export class Sandbox {
   /** By `ref|address`; a listener's id is its index. */
   readonly #destinations = new Map<string, number>();
   readonly #faces: Face[] = [];
+  readonly #warnings: string[] = [];
 
   /** Builds a complete world (see `allot`), Services included, without policies. */
   static async up(world: World): Promise<Sandbox> {
@@ -75,7 +76,8 @@ export class Sandbox {
     for (const [node, state] of this.#nodes) {
       await state.enforcer?.remove();
       state.enforcer = null;
-      state.enforcer = await Enforcer.start(plan, { node, runner: state.runner, logGroup });
+      const warn = (message: string): void => void this.#warnings.push(`node ${node}: ${message}`);
+      state.enforcer = await Enforcer.start(plan, { node, runner: state.runner, logGroup, warn });
     }
   }
 
@@ -120,15 +122,34 @@ export class Sandbox {
     return this.#prober.takeStrays();
   }
 
+  /** Drop records read so far. */
+  get records(): number {
+    return this.#prober.records;
+  }
+
+  /** Packets that the nodes' drop counters have counted since they were programmed. */
+  async counted(): Promise<number> {
+    let packets = 0n;
+    for (const { enforcer } of this.#nodes.values())
+      for (const counter of (await enforcer?.counters())?.values() ?? []) packets += counter.packets;
+    return Number(packets);
+  }
+
+  /** What nodes had to say while they enforced. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
   /** How often a node's log overflowed. */
   get overruns(): number {
     return this.#prober.overruns;
   }
 
   async down(): Promise<void> {
-    for (const { runner, log } of this.#nodes.values()) {
+    for (const { runner, log, enforcer } of this.#nodes.values()) {
       this.#prober.unwatchDrops(log);
       log.close();
+      await enforcer?.stop();
       await runner.close();
     }
     this.#nodes.clear();

@@ -67,6 +67,9 @@ export interface Verification {
     readonly baseline: number;
     readonly answered: number;
     readonly dropped: number;
+    /** Drop records that nodes logged, and packets that their counters counted: equal, unless logs overflowed. */
+    readonly logged: number;
+    readonly counted: number;
     /** How many drops each id stands for. */
     readonly drops: readonly (DropEntry & { readonly packets: number })[];
     readonly strays: readonly StrayEntry[];

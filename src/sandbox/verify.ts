@@ -71,13 +71,13 @@ export async function runVerify(world: World, options: VerifyOptions, io: Verify
     io.stderr.write("interrupted; everything that was built is gone\n");
     return 130;
   }
-  const found: Verification = { ...outcome, notes };
+  const found: Verification = { ...outcome, notes: [...notes, ...outcome.notes] };
   if (output === "json") {
     io.stdout.write(toJson(found));
     return found.agree ? 0 : 1;
   }
   if (!quiet) {
-    for (const note of notes) io.stderr.write(`note: ${note}\n`);
+    for (const note of found.notes) io.stderr.write(`note: ${note}\n`);
     io.stdout.write(`${matrix.render(style)}\n`);
   }
   if (output === "table") {
@@ -103,7 +103,7 @@ async function verify(
   matrix: MatrixTally,
   progress: Progress,
   signal: AbortSignal,
-): Promise<Omit<Verification, "notes"> | null> {
+): Promise<Verification | null> {
   const clock = stopwatch();
   progress.show("building the cluster", 0, 0);
   const plan = compile(world);
@@ -120,9 +120,10 @@ async function verify(
     const probed = await withPolicies(sandbox, plan, world, options, { matrix, progress, signal, total });
     if (signal.aborted) return null;
     return {
+      notes: sandbox.warnings,
       apiVersion: "bulkhead.dev/v1alpha1",
       kind: "Verification",
-      agree: probed.mismatches.length === 0 && probed.evidence.strays.length === 0,
+      agree: probed.mismatches.length === 0 && isSound(probed.evidence),
       ...probed,
       evidence: { baseline, ...probed.evidence },
       milliseconds: { build, baseline: baselineTime, program, probe: clock() },
@@ -223,10 +224,16 @@ async function withPolicies(
       dropped,
       drops: [...drops.values()].map(({ evidence, packets }) => ({ ...dropEntry(evidence), packets })),
       strays,
+      logged: sandbox.records,
+      counted: await sandbox.counted(),
       overruns: sandbox.overruns,
     },
   };
 }
+
+/** Nothing was dropped that was not asked, and what was dropped was counted exactly. */
+const isSound = ({ strays, logged, counted, overruns }: Omit<Verification["evidence"], "baseline">): boolean =>
+  strays.length === 0 && (logged === counted || overruns > 0);
 
 function* firsts(all: Iterable<Question>): Generator<Question> {
   for (const question of all) if (question.first) yield question;

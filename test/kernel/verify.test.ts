@@ -100,6 +100,7 @@ describeKernel("bulkhead verify", () => {
     expect(
       found.evidence.drops.map(({ node, direction, reasons }) => [node, direction, reasons[0]!.policy.name]),
     ).toEqual([["n2", "ingress", "db"]]);
+    expect(found.evidence.logged).toBe(found.evidence.counted);
     expect(found.evidence.dropped).toBe(found.cells.filter(({ kernel }) => kernel === "deny").length);
     expect(status).toBe(0);
   });
