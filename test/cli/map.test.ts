@@ -145,3 +145,22 @@ spec:
     expect(stderr).toContain("no PolicyTest in");
   });
 });
+
+test("a map without connections says so, and prints no headers", async () => {
+  const stdin = JSON.stringify({
+    apiVersion: "v1",
+    kind: "List",
+    items: [
+      { apiVersion: "v1", kind: "Namespace", metadata: { name: "x" } },
+      { apiVersion: "v1", kind: "Pod", metadata: { name: "a", namespace: "x" }, spec: { containers: [] } },
+      {
+        apiVersion: "networking.k8s.io/v1",
+        kind: "NetworkPolicy",
+        metadata: { name: "d", namespace: "x" },
+        spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] },
+      },
+    ],
+  });
+  const found = await bulkhead(["map", "-f", "-"], { stdin });
+  expect(found).toEqual({ code: 0, stdout: "", stderr: "No connections are allowed.\n" });
+});

@@ -85,7 +85,9 @@ async function render(map: Connectivity, options: MapOptions, io: Io): Promise<s
   const style = styleFor(io.stdout, options, io.env);
   switch (options.output) {
     case "table":
-      return text.connectivityTable(map, { headers: options.headers !== false });
+      if (map.connections.length > 0) return text.connectivityTable(map, { headers: options.headers !== false });
+      io.stderr.write("No connections are allowed.\n"); // as kubectl says that it found nothing
+      return "";
     case "matrix":
       return text.connectivityMatrix(map, style);
     case "csv":

@@ -114,7 +114,7 @@ function arrange(
     boxes,
     groups,
     arrows,
-    width: Math.max(x - size.boxGapX + size.margin, 320),
+    width: Math.max(x - size.boxGapX + size.margin, 480),
     height: tallest + 2 * size.margin,
   };
 }
