@@ -40,7 +40,7 @@ export function medianInterval(values: readonly number[]): readonly [low: number
 }
 
 /** The number that a figure stands for. */
-export function valueOf({ statistic, better, samples }: Figure): number {
+export function figureValue({ statistic, better, samples }: Figure): number {
   if (statistic === "median") return median(samples);
   return better === "less" ? Math.min(...samples) : Math.max(...samples);
 }
@@ -49,6 +49,6 @@ export function valueOf({ statistic, better, samples }: Figure): number {
 export function isMet(figure: Figure): boolean | null {
   const { target } = figure;
   if (target === undefined) return null;
-  const value = valueOf(figure);
+  const value = figureValue(figure);
   return "atMost" in target ? value <= target.atMost : value >= target.atLeast;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Figure } from "../../bench/results.ts";
-import { isMet, median, medianDeviation, medianInterval, quantile, valueOf } from "../../bench/statistics.ts";
+import { figureValue, isMet, median, medianDeviation, medianInterval, quantile } from "../../bench/statistics.ts";
 
 test("quantiles interpolate", () => {
   expect(median([3, 1, 2])).toBe(2);
@@ -22,8 +22,8 @@ test.each([
 
 test("targets hold the value of the statistic", () => {
   const figure: Figure = { id: "x", what: "x", unit: "ms", better: "less", statistic: "best", samples: [9, 3, 5] };
-  expect(valueOf(figure)).toBe(3);
-  expect(valueOf({ ...figure, better: "more" })).toBe(9);
+  expect(figureValue(figure)).toBe(3);
+  expect(figureValue({ ...figure, better: "more" })).toBe(9);
   expect(isMet(figure)).toBeNull();
   expect(isMet({ ...figure, target: { atMost: 3 } })).toBe(true);
   expect(isMet({ ...figure, target: { atLeast: 4 } })).toBe(false);

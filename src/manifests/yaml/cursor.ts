@@ -49,6 +49,12 @@ export class Cursor {
     return this.text.charCodeAt(this.at + ahead);
   }
 
+  /** Goes elsewhere. Lines are not counted. */
+  moveTo(at: number, lineStart: number): void {
+    this.at = at;
+    this.#lineStart = lineStart;
+  }
+
   /** Is the next character this one? */
   sees(character: string): boolean {
     return this.text[this.at] === character;

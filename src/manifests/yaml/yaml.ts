@@ -5,6 +5,7 @@
 import type { Path, PathStep } from "../../policy/model/source.ts";
 import { type Document, maxDepth, SyntaxProblem, tooDeep } from "../document.ts";
 import { coreTag, type MappingNode, parseTree, type ScalarNode, type YamlNode } from "./parser.ts";
+import { readQuickly } from "./quick.ts";
 import { isIntegerWord, keyText, resolvePlain, type Scalar } from "./resolve.ts";
 
 /** What Go's reader refuses: controls, lone surrogates, non-characters. */
@@ -14,6 +15,8 @@ const controlCharacter =
 
 /** Of one document. A tree takes twenty times the memory of its text. */
 const maxLength = 64 * 1024 * 1024;
+
+export type Parsed = Pick<Document, "value" | "duplicates">;
 
 /**
  * Parses the text of one document that begins at offset `base` of its file.
@@ -25,22 +28,28 @@ export function parseYaml(text: string, base: number): Document | null {
     const message = `a YAML document of more than ${maxLength / 1024 / 1024} MiB: split it, or give it as JSON`;
     throw new SyntaxProblem(message, base, "too-big");
   }
+  const parsed = readQuickly(text) ?? readThoroughly(text, base);
+  if (parsed === null) return null;
+  // There is no tree, or it was dropped; it is made for those few documents of which someone wants to know positions.
+  let again: YamlNode | undefined;
+  return {
+    ...parsed,
+    offsetOf(path) {
+      again ??= parseTree(text, base)!;
+      return offsetOf(again, path);
+    },
+  };
+}
+
+/** @throws {SyntaxProblem} */
+export function readThoroughly(text: string, base: number): Parsed | null {
   const control = controlCharacter.exec(text);
   if (control !== null) throw new SyntaxProblem("control characters are not allowed", base + control.index);
   const tree = parseTree(text, base);
   if (tree === null) return null;
   const conversion = new Conversion();
   const value = conversion.value(tree, 0);
-  // The tree is dropped, and made again for those few documents of which someone wants to know positions.
-  let again: YamlNode | undefined;
-  return {
-    value,
-    duplicates: conversion.duplicates,
-    offsetOf(path) {
-      again ??= parseTree(text, base)!;
-      return offsetOf(again, path);
-    },
-  };
+  return { value, duplicates: conversion.duplicates };
 }
 
 /** Turns a tree into values, with go-yaml's limits on aliases. */
