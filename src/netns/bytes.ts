@@ -47,11 +47,6 @@ export class ByteWriter {
     return this;
   }
 
-  setU32(offset: number, value: number): this {
-    this.#view.setUint32(offset, value, littleEndian);
-    return this;
-  }
-
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.length);

@@ -8,7 +8,6 @@ const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const NLM_F_EXCL = 0x200;
@@ -113,7 +112,8 @@ export function removeLink(index: number): NetlinkMessage {
 
 const domainOf = (address: Uint8Array): number => (address.length === 4 ? AF_INET : AF_INET6);
 
-function addressMessage(type: number, flags: number, index: number, address: Uint8Array): NetlinkMessage {
+/** Gives a link a single address (/32, /128). */
+export function addAddress(index: number, address: Uint8Array): NetlinkMessage {
   const IFA_ADDRESS = 1;
   const IFA_LOCAL = 2;
   const noDad = 0x02;
@@ -126,14 +126,13 @@ function addressMessage(type: number, flags: number, index: number, address: Uin
     .u32(index);
   attribute(writer, IFA_LOCAL, address);
   attribute(writer, IFA_ADDRESS, address);
-  return { type, flags, body: writer.finish(), what: `address ${Buffer.from(address).toString("hex")}` };
+  return {
+    type: RTM_NEWADDR,
+    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    body: writer.finish(),
+    what: `address ${Buffer.from(address).toString("hex")}`,
+  };
 }
-
-/** Gives a link a single address (/32, /128). */
-export const addAddress = (index: number, address: Uint8Array): NetlinkMessage =>
-  addressMessage(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, address);
-export const removeAddress = (index: number, address: Uint8Array): NetlinkMessage =>
-  addressMessage(RTM_DELADDR, 0, index, address);
 
 export interface Route {
   readonly destination: Uint8Array;
