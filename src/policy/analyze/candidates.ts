@@ -110,7 +110,7 @@ function intoPolicy(situation: Situation, policy: NetworkPolicy, peer: Target): 
   const { direction, ports } = situation;
   const { namespace } = policy.metadata;
   const ref = policyRef(policy);
-  const wide = selectsOthers(situation, policy) ? beyond : 0;
+  const wide = reachBeyond(situation, policy);
   const rules = rulesOf(policy, direction);
   const peers = networkPolicyPeers(peer, namespace);
   const wanted = networkPolicyPorts(ports);
@@ -153,13 +153,14 @@ const sameText = (a: readonly Json[], b: readonly Json[]): boolean => {
   return canonical(a) === canonical(b);
 };
 
-/** Does a policy select pods besides those that the question asks about? */
-function selectsOthers({ everything, subjects }: Situation, { metadata, spec }: NetworkPolicy): boolean {
+/** What a policy costs in rank for the pods that it selects besides those that the question asks about: 0 for none, more for more. */
+function reachBeyond({ everything, subjects }: Situation, { metadata, spec }: NetworkPolicy): number {
   const matcher = compileSelector(spec?.podSelector ?? {});
   const asked = new Set(subjects);
+  let others = 0;
   for (const pod of everything.pods.values())
-    if (pod.namespace === metadata.namespace && !asked.has(pod) && (matcher?.matches(pod.labels) ?? true)) return true;
-  return false;
+    if (pod.namespace === metadata.namespace && !asked.has(pod) && (matcher?.matches(pod.labels) ?? true)) others++;
+  return others === 0 ? 0 : beyond + others / (others + 1); // less than the next step
 }
 
 function newAllowPolicy(situation: Situation, peer: Target): Candidate {
@@ -198,7 +199,7 @@ function newPolicy(
     spec,
   };
   const policy: NetworkPolicy = { kind: "NetworkPolicy", metadata: { name, namespace }, spec, source: null };
-  return { edit: draft("add-policy", ref, [], value), rank: rank + (selectsOthers(situation, policy) ? beyond : 0) };
+  return { edit: draft("add-policy", ref, [], value), rank: rank + reachBeyond(situation, policy) };
 }
 
 /** A DNS label that no NetworkPolicy of the namespace has. */

@@ -161,15 +161,16 @@ export function addressEndpoints(plan: Plan, set: AddressSet): readonly AddressE
 
 export function addressEndpoint(set: AddressSet, peers: AddressClass["peers"]): AddressEndpoint {
   const faces = byFamily((family): readonly Face[] => {
-    const first = firstAddress(set, family);
+    const first = exampleAddress(set, family);
     return first === null ? [] : [{ address: formatAddress(first), peers }];
   });
   const ref = (faces.IPv4[0] ?? faces.IPv6[0])?.address ?? "";
   return { kind: "addresses", ref, set, ports: [], faces };
 }
 
-function firstAddress(set: AddressSet, family: Family): Address | null {
-  const first = set.byFamily[family][0];
+/** The address that stands for the set in examples: one that could be a host somewhere, if there is one. */
+function exampleAddress(set: AddressSet, family: Family): Address | null {
+  const first = set.intersect(hostAddresses).byFamily[family][0] ?? set.byFamily[family][0];
   return first === undefined ? null : { family, value: first.start };
 }
 
@@ -204,6 +205,11 @@ const neverExternal = networks([
   "::1/128",
   "ff00::/8",
 ]);
+
+/** Unicast space that is given out: 1.0.0.1–126.255.255.255 and up to 223.255.255.255, 2000::/3, and unique local fc00::/7. */
+const hostAddresses = networks(["0.0.0.0/0", "2000::/3", "fc00::/7"]).minus(
+  networks(["0.0.0.0/8", "1.0.0.0/32", "127.0.0.0/8", "224.0.0.0/3", "2000::/128"]),
+);
 
 /** What `external` means: any address that belongs to no pod, node or known network of the cluster. */
 export function externalAddresses(plan: Plan): AddressSet {
