@@ -15,7 +15,7 @@ import { type Drop, type Listener, type Observation, type Probe, Prober, type Ru
 import type { Question } from "./questions.ts";
 import { frontends, servicesScript } from "./services.ts";
 import { slice } from "./slices.ts";
-import { Topology } from "./topology.ts";
+import { forgetSoon, Topology } from "./topology.ts";
 
 const logGroup = 4789;
 /** Room for the drop records of everything in flight, many times over. */
@@ -68,6 +68,7 @@ export class Sandbox {
       log.request(bindRequests(logGroup));
       this.#prober.watchDrops(name, log);
       if (services.length > 0) await runner.run(servicesScript(services));
+      forgetSoon(namespace);
     }
   }
 
@@ -78,6 +79,7 @@ export class Sandbox {
       state.enforcer = null;
       const warn = (message: string): void => void this.#warnings.push(`node ${node}: ${message}`);
       state.enforcer = await Enforcer.start(plan, { node, runner: state.runner, logGroup, warn });
+      forgetSoon(this.#topology.node(node));
     }
   }
 

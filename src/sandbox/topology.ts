@@ -49,8 +49,14 @@ function makeRouter(namespace: Namespace): void {
   }
   namespace.sysctl("ipv4/ip_forward", "1");
   namespace.sysctl("ipv6/conf/all/forwarding", "1");
-  // Thousands of probes must not fill connection tracking.
+}
+
+/** Thousands of probes must not fill connection tracking. Only once a rule uses it are there settings to change. */
+export function forgetSoon(namespace: Namespace): void {
   namespace.sysctl("netfilter/nf_conntrack_udp_timeout", "10");
+  namespace.sysctl("netfilter/nf_conntrack_icmp_timeout", "5");
+  namespace.sysctl("netfilter/nf_conntrack_icmpv6_timeout", "5");
+  namespace.sysctl("netfilter/nf_conntrack_tcp_timeout_close", "5");
 }
 
 /** A namespace with its routing socket. */
