@@ -39,18 +39,25 @@ interface ParsedAddress {
 }
 
 function parseIPv4(text: string): { value: bigint; leadingZeros: boolean } | null {
-  const parts = text.split(".");
-  if (parts.length !== 4) return null;
   let value = 0;
   let leadingZeros = false;
-  for (const part of parts) {
-    if (!/^[0-9]+$/.test(part) || part.length > 16) return null;
-    if (part.length > 1 && part.startsWith("0")) leadingZeros = true;
-    const octet = Number(part); // decimal even with leading zeros: spec A11.6
-    if (octet > 255) return null;
+  let dots = 0;
+  let octet = 0; // decimal even with leading zeros: spec A11.6
+  let digits = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      octet = octet * 10 + digit;
+      if (octet > 255 || ++digits > 16) return null;
+      continue;
+    }
+    if (digits === 0 || (i < text.length && (text[i] !== "." || ++dots > 3))) return null;
+    if (digits > 1 && text[i - digits] === "0") leadingZeros = true;
     value = value * 256 + octet;
+    octet = 0;
+    digits = 0;
   }
-  return { value: BigInt(value), leadingZeros };
+  return dots === 3 ? { value: BigInt(value), leadingZeros } : null;
 }
 
 function parseIPv6(text: string): { value: bigint; leadingZeros: boolean } | null {
@@ -120,13 +127,33 @@ export function network(address: Address, prefix: number): Cidr {
 /** The one-address network of an address. */
 export const hostCidr = (address: Address): Cidr => ({ ...address, prefix: bits[address.family] });
 
+export interface ParsedCidr {
+  readonly cidr: Cidr;
+  readonly address: Address;
+  readonly spelling: Spelling;
+}
+
+/** Policies repeat a few CIDRs over and over, and each is looked at several times on its way. */
+const parsedCidrs = new Map<string, ParsedCidr | null>();
+const rememberedCidrs = 5000;
+/** Characters of the longest text that is remembered: any that is written sensibly. */
+const cidrLength = 50;
+
 /**
  * Parses `address/prefix`; host bits are masked away (spec A11.5), an IPv4-mapped network becomes its IPv4 network (A11.7).
  * `null` when no Kubernetes version accepts the text.
  */
-export function parseCidr(
-  text: string,
-): { readonly cidr: Cidr; readonly address: Address; readonly spelling: Spelling } | null {
+export function parseCidr(text: string): ParsedCidr | null {
+  if (text.length > cidrLength) return parseNewCidr(text);
+  const known = parsedCidrs.get(text);
+  if (known !== undefined) return known;
+  if (parsedCidrs.size >= rememberedCidrs) parsedCidrs.clear();
+  const parsed = parseNewCidr(text);
+  parsedCidrs.set(text, parsed);
+  return parsed;
+}
+
+function parseNewCidr(text: string): ParsedCidr | null {
   const slash = text.indexOf("/");
   if (slash < 0) return null;
   const parsed = parseSpelled(text.slice(0, slash));
@@ -163,7 +190,10 @@ export function parseCidr(
 
 /** RFC 5952 for IPv6, dotted quad for IPv4. */
 export function formatAddress({ family, value }: Address): string {
-  if (family === "IPv4") return [24n, 16n, 8n, 0n].map((s) => (value >> s) & 0xffn).join(".");
+  if (family === "IPv4") {
+    const quad = Number(value);
+    return `${quad >>> 24}.${(quad >>> 16) & 255}.${(quad >>> 8) & 255}.${quad & 255}`;
+  }
   const groups = Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(112 - 16 * i)) & 0xffffn));
   let best = { start: -1, length: 1 }; // a single zero group is not compressed
   for (let i = 0; i < 8; i++) {

@@ -33,7 +33,7 @@ export function validateCidr(text: string, path: Path, strict: boolean): FieldEr
 /** What the server warns about in a CIDR that it accepts (spec B6.5). */
 export function cidrWarnings(text: string, path: Path): string[] {
   const parsed = parseCidr(text);
-  if (parsed === null) return [];
+  if (parsed === null || parsed.spelling.canonical) return [];
   const { cidr, address, spelling } = parsed;
   const warnings: string[] = [];
   const at = formatPath(path);
@@ -47,7 +47,7 @@ export function cidrWarnings(text: string, path: Path): string[] {
   if (spelling.leadingZeros || spelling.ipv4Mapped) {
     warnings.push(`${at}: non-standard CIDR value ${quote(text)} is invalid: use ${quote(canonical)}`);
   }
-  if (warnings.length === 0 && cidr.family === "IPv6" && !spelling.canonical) {
+  if (warnings.length === 0 && cidr.family === "IPv6") {
     warnings.push(`${at}: IPv6 CIDR value ${quote(text)} should be in RFC 5952 canonical format (${quote(canonical)})`);
   }
   return warnings;

@@ -3,7 +3,7 @@
  * and which values have the wrong type (spec B1.4, B9). It follows the description of the type, never the value, so its
  * depth is bounded whatever comes in.
  */
-import type { Path } from "../model/source.ts";
+import type { Path, PathStep } from "../model/source.ts";
 import { type FieldError, unknownField } from "./field-error.ts";
 import { quote } from "./go-format.ts";
 
@@ -52,11 +52,30 @@ export interface Shaped {
   readonly nulls: readonly Path[];
 }
 
-/** Where decoding stands: the struct and the dotted field path that Go's messages name. */
+/** Where decoding stands: a step below another place. Paths are made of it only for what is worth telling. */
 interface Place {
-  readonly path: Path;
-  readonly struct: string;
-  readonly fields: string;
+  readonly above: Place | null;
+  readonly step: PathStep;
+  /** Into a field of this struct; null: into a list or map. */
+  readonly struct: Struct | null;
+}
+
+function pathOf(place: Place | null): PathStep[] {
+  const path: PathStep[] = [];
+  for (let at = place; at !== null; at = at.above) path.push(at.step);
+  return path.reverse();
+}
+
+/** The struct, and the dotted path of fields, that Go's messages name; "" outside of any. */
+function goField(place: Place | null): string {
+  const fields: PathStep[] = [];
+  let struct: Struct | null = null;
+  for (let at = place; at !== null; at = at.above) {
+    if (at.struct === null) continue;
+    struct ??= at.struct;
+    fields.push(at.step);
+  }
+  return struct === null ? "" : `${struct.type.slice(struct.type.lastIndexOf(".") + 1)}.${fields.reverse().join(".")}`;
 }
 
 const limits = { int32: 2 ** 31, int64: 2 ** 63 };
@@ -64,8 +83,18 @@ const limits = { int32: 2 ** 31, int64: 2 ** 63 };
 class Decoder {
   readonly errors: FieldError[] = [];
   readonly nulls: Path[] = [];
+  readonly #root: Path;
 
-  decode(value: unknown, shape: Shape, at: Place): unknown {
+  /** @param root where the value stands in its object */
+  constructor(root: Path) {
+    this.#root = root;
+  }
+
+  #path(at: Place | null): Path {
+    return [...this.#root, ...pathOf(at)];
+  }
+
+  decode(value: unknown, shape: Shape, at: Place | null): unknown {
     if (value === null || value === undefined) return null;
     switch (shape.kind) {
       case "any":
@@ -90,61 +119,62 @@ class Decoder {
     }
   }
 
-  #integer(value: unknown, kind: "int32" | "int64", at: Place): unknown {
+  #integer(value: unknown, kind: "int32" | "int64", at: Place | null): unknown {
     const number = typeof value === "bigint" ? Number(value) : value;
     if (typeof number !== "number") return this.#mismatch(value, kind, at);
     const fits = Number.isInteger(number) && number >= -limits[kind] && number < limits[kind];
     return fits ? number : this.#mismatch(value, kind, at, `number ${value}`);
   }
 
-  #time(value: unknown, at: Place): unknown {
+  #time(value: unknown, at: Place | null): unknown {
     if (typeof value !== "string") return this.#mismatch(value, "string", at);
     if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(value)) return value;
     const given = quote(value);
     return this.#fail(at, `parsing time ${given} as "2006-01-02T15:04:05Z07:00": cannot parse ${given} as "2006"`);
   }
 
-  #list(value: unknown, shape: Extract<Shape, { kind: "list" }>, at: Place): unknown {
+  #list(value: unknown, shape: Extract<Shape, { kind: "list" }>, at: Place | null): unknown {
     if (!Array.isArray(value)) return this.#mismatch(value, shape.type, at);
     return Array.from(value as readonly unknown[], (item, i) => this.#element(item, shape.items, at, i));
   }
 
-  #map(value: unknown, shape: Extract<Shape, { kind: "map" }>, at: Place): unknown {
+  #map(value: unknown, shape: Extract<Shape, { kind: "map" }>, at: Place | null): unknown {
     if (!isObject(value)) return this.#mismatch(value, shape.type, at);
     const out = emptyObject();
     for (const [key, item] of Object.entries(value)) out[key] = this.#element(item, shape.values, at, key);
     return out;
   }
 
-  #element(item: unknown, shape: Shape, at: Place, step: string | number): unknown {
-    const path = [...at.path, step];
-    if (item !== null && item !== undefined) return this.decode(item, shape, { ...at, path });
-    this.nulls.push(path);
+  #element(item: unknown, shape: Shape, at: Place | null, step: PathStep): unknown {
+    const place: Place = { above: at, step, struct: null };
+    if (item !== null && item !== undefined) return this.decode(item, shape, place);
+    this.nulls.push(this.#path(place));
     return shape.kind === "struct" ? emptyObject() : "";
   }
 
-  #struct(value: unknown, shape: Struct, at: Place): unknown {
+  #struct(value: unknown, shape: Struct, at: Place | null): unknown {
     if (!isObject(value)) return this.#mismatch(value, shape.type, at);
-    const out = emptyObject();
-    const struct = shape.type.slice(shape.type.lastIndexOf(".") + 1);
-    for (const [key, item] of Object.entries(value)) {
+    // No key but those of the API gets into it, so it may have a prototype: such objects are smaller and faster.
+    const out: Record<string, unknown> = {};
+    for (const key of Object.keys(value)) {
+      const item = value[key];
       if (item === undefined) continue;
-      const path = [...at.path, key];
+      const place: Place = { above: at, step: key, struct: shape };
       const field = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
-      if (field === undefined) this.errors.push(unknownField(path));
-      else
-        out[key] = this.decode(item, field, { path, struct, fields: at.fields === "" ? key : `${at.fields}.${key}` });
+      if (field === undefined) this.errors.push(unknownField(this.#path(place)));
+      else out[key] = this.decode(item, field, place);
     }
     return out;
   }
 
-  #mismatch(value: unknown, type: string, at: Place, what = jsonType(value)): null {
-    const into = at.struct === "" ? "Go value" : `Go struct field ${at.struct}.${at.fields}`;
+  #mismatch(value: unknown, type: string, at: Place | null, what = jsonType(value)): null {
+    const field = goField(at);
+    const into = field === "" ? "Go value" : `Go struct field ${field}`;
     return this.#fail(at, `json: cannot unmarshal ${what} into ${into} of type ${type}`);
   }
 
-  #fail(at: Place, detail: string): null {
-    this.errors.push({ code: "B1.4", kind: "TypeMismatch", path: at.path, detail });
+  #fail(at: Place | null, detail: string): null {
+    this.errors.push({ code: "B1.4", kind: "TypeMismatch", path: this.#path(at), detail });
     return null;
   }
 }
@@ -165,7 +195,7 @@ export const emptyObject = (): Record<string, unknown> => Object.create(null) as
 
 /** Decodes `value`, which stands at `path` of the object, as `shape`. Finds everything wrong, not only the first. */
 export function decodeShape(value: unknown, shape: Shape, path: Path = []): Shaped {
-  const decoder = new Decoder();
-  const decoded = decoder.decode(value, shape, { path, struct: "", fields: "" });
+  const decoder = new Decoder(path);
+  const decoded = decoder.decode(value, shape, null);
   return { value: decoded, errors: decoder.errors, nulls: decoder.nulls };
 }
