@@ -3,7 +3,14 @@ import { type Family, families, familyBits, parseAddress } from "../net/address.
 import type { PortProtocol } from "../net/ports.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import { denyChain, type Hash, subjectChain } from "./names.ts";
-import { type DirectionNumbers, type KernelNumbers, kernelNumbers, parseClassid, splitKey } from "./numbers.ts";
+import {
+  type DirectionNumbers,
+  explicitNobody,
+  type KernelNumbers,
+  kernelNumbers,
+  parseClassid,
+  splitKey,
+} from "./numbers.ts";
 import { type Answer, allow, type TableElements, tableFromElements } from "./port-table.ts";
 import { about, familyDigit, mapName, type TableOptions } from "./skeleton.ts";
 import { type DirectionState, emptyState, type KernelState, type NetPiece, nobody } from "./state.ts";
@@ -158,7 +165,10 @@ class DirectionReader {
   }
 
   #readPeers(): ReadonlyMap<number, Hash> {
-    const byNumber = new Map<number, Hash>([[0, nobody]]);
+    const byNumber = new Map<number, Hash>([
+      [0, nobody], // in pairs
+      [explicitNobody, nobody], // in entries of addresses
+    ]);
     for (const { key, comment } of this.#elements("peers")) {
       if (comment === null) throw new Foreign("peer class without a comment");
       const number = parseClassid(text(key));

@@ -3,9 +3,16 @@ import type { Direction } from "../policy/model/verdict.ts";
 import type { Hash } from "./names.ts";
 
 /** Subject classes have the upper 12 bits of a key, peer classes and tables the lower 20. */
+const subjectBits = 12;
 const lowBits = 20;
-const maxSubjects = 2 ** 12 - 2; // the last one would look like the kernel's "root" handle
 const maxLow = 2 ** lowBits - 1;
+
+/** The number of a peer class that is `nobody` by an entry of its own: 0 would mean that there is no entry. */
+export const explicitNobody = maxLow;
+
+/** Of a table's 20 bits the upper 3 tell which maps hold elements of it, so that the others need no lookup. */
+const tableBits = 17;
+export const tableFlags = { ranges: 4 << tableBits, ports: 2 << tableBits, protocols: 1 << tableBits } as const;
 
 /** nft's type of `meta priority`: two hexadecimal halves. */
 export const classid = (value: number): string => `${(value >>> 16).toString(16)}:${(value & 0xffff).toString(16)}`;
@@ -27,37 +34,44 @@ export const splitKey = (key: number): { subject: number; low: number } => ({
 });
 
 /** Keeps the subject's part of a key. */
-export const subjectMask: string = classid(pairKey(2 ** 12 - 1, 0));
+export const subjectMask: string = classid(pairKey(2 ** subjectBits - 1, 0));
 
-/** Hands out numbers from 1; a number that was given back comes last. */
+/** Hands out numbers from 1, a number that was given back last of all; flags above them are the caller's. */
 export class Numbers {
   readonly #what: string;
   readonly #limit: number;
+  readonly #mask: number;
   readonly #byHash = new Map<Hash, number>();
   readonly #free: number[] = [];
   #next = 1;
 
-  constructor(what: string, limit: number) {
+  /** @param bits of a number, without flags */
+  constructor(what: string, bits: number, reserved: number) {
     this.#what = what;
-    this.#limit = limit;
+    this.#mask = 2 ** bits - 1;
+    this.#limit = this.#mask - reserved;
   }
 
-  /** Takes over a number that the kernel already uses. */
+  /** Takes over a number, with its flags, that the kernel already uses. */
   adopt(hash: Hash, number: number): void {
     this.#byHash.set(hash, number);
-    for (; this.#next <= number; this.#next++) if (this.#next < number) this.#free.push(this.#next);
+    const own = number & this.#mask;
+    for (; this.#next <= own; this.#next++) if (this.#next < own) this.#free.push(this.#next);
+    const free = this.#free.indexOf(own);
+    if (free >= 0) this.#free.splice(free, 1);
   }
 
   /** @throws when there are more than a key has room for */
-  add(hash: Hash): number {
+  add(hash: Hash, flags = 0): number {
     const known = this.#byHash.get(hash);
     if (known !== undefined) return known;
-    const number = this.#free.shift() ?? this.#next++;
-    if (number > this.#limit) throw new Error(`more than ${this.#limit} ${this.#what} on one node`);
-    this.#byHash.set(hash, number);
-    return number;
+    const own = this.#free.shift() ?? this.#next++;
+    if (own > this.#limit) throw new Error(`more than ${this.#limit} ${this.#what} on one node`);
+    this.#byHash.set(hash, own + flags);
+    return own + flags;
   }
 
+  /** The number with its flags. */
   of(hash: Hash): number {
     const number = this.#byHash.get(hash);
     if (number === undefined) throw new Error(`no number for ${this.#what} ${hash}`);
@@ -68,7 +82,7 @@ export class Numbers {
     const number = this.#byHash.get(hash);
     if (number === undefined) return;
     this.#byHash.delete(hash);
-    this.#free.push(number);
+    this.#free.push(number & this.#mask);
   }
 }
 
@@ -81,10 +95,11 @@ export interface DirectionNumbers {
 export type KernelNumbers = Readonly<Record<Direction, DirectionNumbers>>;
 
 export const kernelNumbers = (): KernelNumbers => {
+  // The last subject would make a key that nft takes for the handle "root"; the last peer is `explicitNobody`.
   const direction = (name: Direction): DirectionNumbers => ({
-    subjects: new Numbers(`${name} subject classes`, maxSubjects),
-    peers: new Numbers(`${name} peer classes`, maxLow),
-    tables: new Numbers(`${name} port tables`, maxLow),
+    subjects: new Numbers(`${name} subject classes`, subjectBits, 1),
+    peers: new Numbers(`${name} peer classes`, lowBits, 1),
+    tables: new Numbers(`${name} port tables`, tableBits, 0),
   });
   return { egress: direction("egress"), ingress: direction("ingress") };
 };

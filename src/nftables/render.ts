@@ -3,8 +3,8 @@ import { type Family, formatAddress, parseAddress } from "../net/address.ts";
 import type { PortProtocol } from "../net/ports.ts";
 import type { Direction } from "../policy/model/verdict.ts";
 import { denyChain, type Hash, logPrefix, subjectChain } from "./names.ts";
-import { classid, type DirectionNumbers, type KernelNumbers, pairKey } from "./numbers.ts";
-import { type Answer, allow, elementsOf, type PortTable } from "./port-table.ts";
+import { classid, type DirectionNumbers, explicitNobody, type KernelNumbers, pairKey, tableFlags } from "./numbers.ts";
+import { type Answer, allow, elementsOf, type PortTable, type TableElements } from "./port-table.ts";
 import {
   about,
   aboutKey,
@@ -94,7 +94,13 @@ function append(map: Map<string, string[]>, key: string, value: string): void {
 const target = (direction: Direction, answer: Answer): string =>
   `goto ${answer === allow ? (direction === "egress" ? "admit" : "pass") : denyChain(answer)}`;
 
-const peerNumber = (numbers: DirectionNumbers, peer: Hash): number => (peer === nobody ? 0 : numbers.peers.of(peer));
+const peerNumber = (numbers: DirectionNumbers, peer: Hash): number =>
+  peer === nobody ? explicitNobody : numbers.peers.of(peer);
+
+const flagsOf = ({ ports, ranges, protocols }: TableElements): number =>
+  (ports.length > 0 ? tableFlags.ports : 0) +
+  (ranges.length > 0 ? tableFlags.ranges : 0) +
+  (protocols.length > 0 ? tableFlags.protocols : 0);
 
 const rangeText = (family: Family, { start, end }: NetPiece): string => {
   const first = formatAddress({ family, value: start });
@@ -102,12 +108,13 @@ const rangeText = (family: Family, { start, end }: NetPiece): string => {
 };
 
 function renderTable(script: Script, direction: Direction, numbers: DirectionNumbers, table: PortTable, add: boolean) {
-  const id = classid(add ? numbers.tables.add(table.key) : numbers.tables.of(table.key));
+  const elements = elementsOf(table);
+  const id = classid(add ? numbers.tables.add(table.key, flagsOf(elements)) : numbers.tables.of(table.key));
   const put = (what: string, key: string, answer: Answer): void => {
     if (add) script.add(mapName(direction, what), `${key} : ${target(direction, answer)}`);
     else script.remove(mapName(direction, what), key);
   };
-  const { ports, ranges, protocols, rest } = elementsOf(table);
+  const { ports, ranges, protocols, rest } = elements;
   for (const p of ports) put("port", `${id} . ${protocolName[p.protocol]} . ${p.port}`, p.answer);
   for (const p of ranges) put("range", `${id} . ${protocolName[p.protocol]} . ${p.start}-${p.end}`, p.answer);
   for (const p of protocols) put("proto", `${id} . ${protocolName[p.protocol]}`, p.answer);

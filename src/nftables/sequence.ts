@@ -429,12 +429,12 @@ function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, d
   };
 }
 
-/** Transactions of at most this many operations: a socket without privileges takes about 400 kB at once. */
-const prepareAtOnce = 2500;
+/** Operations in one transaction: a socket without privileges takes about 400 kB at once. */
+const atOnce = 1000;
 
 function chunks(ops: readonly Op[]): Op[][] {
   const out: Op[][] = [];
-  for (let i = 0; i < ops.length; i += prepareAtOnce) out.push(ops.slice(i, i + prepareAtOnce));
+  for (let i = 0; i < ops.length; i += atOnce) out.push(ops.slice(i, i + atOnce));
   return out;
 }
 
@@ -470,8 +470,8 @@ export function sequence(
   const out: Transaction[] = chunks(all.flatMap((p) => p.prepare)).map((ops) => ({ purpose: "prepare", ops }));
   const together = (purpose: Purpose, steps: readonly (readonly Op[][])[]): void => {
     for (let i = 0; i < Math.max(...steps.map((s) => s.length)); i++) {
-      const ops = steps.flatMap((s) => s[i] ?? []);
-      if (ops.length > 0) out.push({ purpose, ops });
+      // Addresses change one by one as safely as together.
+      for (const ops of chunks(steps.flatMap((s) => s[i] ?? []))) out.push({ purpose, ops });
     }
   };
   together(

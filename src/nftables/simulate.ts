@@ -56,8 +56,7 @@ function answer(view: View, direction: Direction, subject: Hash, packet: Packet)
   if (!view.rules[direction].subjects.has(subject)) return "lost";
   const address = direction === "egress" ? packet.destination : packet.source;
   const { family, value } = parseAddress(address)!;
-  const net = netPeer(view.next()[direction].nets[family], value);
-  const peer = view.next()[direction].exact.get(address) ?? net;
+  const peer = view.next()[direction].exact.get(address) ?? netPeer(view.next()[direction].nets[family], value);
   const pair = (state: DirectionState, key: Hash): Hash | undefined => state.subjects.get(subject)?.get(key);
   const own = pair(view.next()[direction], peer);
   const table = own ?? pair(view.next()[direction], nobody);

@@ -9,7 +9,7 @@
 import type { Direction } from "../policy/model/verdict.ts";
 import { untrusted } from "./epoch.ts";
 import { letter } from "./names.ts";
-import { classid, subjectMask } from "./numbers.ts";
+import { classid, subjectMask, tableFlags } from "./numbers.ts";
 
 export interface TableOptions {
   readonly table: string;
@@ -83,13 +83,26 @@ const chain = (name: string, ...rules: readonly string[]): string[] => [`chain $
 
 function lookups(direction: Direction): string[] {
   const name = (what: string): string => mapName(direction, what);
-  const peers = (address: (ip: string) => string): string[] =>
-    ["net", "peer"].flatMap((map) =>
-      Object.entries(ips).map(([digit, ip]) => `meta priority set ${address(ip)} map @${name(map + digit)}`),
-    );
-  const ports = (port: string): string[] =>
-    ["port", "range"].map((map) => `${ported} meta priority . meta l4proto . ${port} vmap @${name(map)}`);
-  const rest = [`meta priority . meta l4proto vmap @${name("proto")}`, `meta priority vmap @${name("rest")}`];
+  const find = (map: string, address: (ip: string) => string): string[] =>
+    Object.entries(ips).map(([digit, ip]) => `meta priority set ${address(ip)} map @${name(map + digit)}`);
+  const peers = (address: (ip: string) => string): string[] => [
+    ...find("peer", address),
+    "meta priority != 0:0 return",
+    ...find("net", address),
+  ];
+  const answers = (port: string): string[] => {
+    const has = (flag: keyof typeof tableFlags): string => {
+      const bit = classid(tableFlags[flag]);
+      return `meta priority & ${bit} == ${bit}`;
+    };
+    const byPort = `${ported} meta priority . meta l4proto . ${port}`;
+    return [
+      `${has("ports")} ${byPort} vmap @${name("port")}`,
+      `${has("ranges")} ${byPort} vmap @${name("range")}`,
+      `${has("protocols")} meta priority . meta l4proto vmap @${name("proto")}`,
+      `meta priority vmap @${name("rest")}`,
+    ];
+  };
   return [
     ...chain(
       name("find_peer"),
@@ -105,10 +118,9 @@ function lookups(direction: Direction): string[] {
       `meta priority set meta priority map @${name("pair")}`,
       `meta priority set meta priority & ${subjectMask} map @${name("pair")}`,
       `ct state invalid,untracked goto ${name("answer_header")}`,
-      ...ports("ct reply proto-src"),
-      ...rest,
+      ...answers("ct reply proto-src"),
     ),
-    ...chain(name("answer_header"), ...ports("th dport"), ...rest),
+    ...chain(name("answer_header"), ...answers("th dport")),
   ];
 }
 
