@@ -100,7 +100,8 @@ function outputOf(result: RunResult, script: string): string {
 
 /** Starts `nft`, in a namespace through `nsenter` (util-linux). */
 function runProgram(script: string, format: "text" | "json", netns: number | null): Promise<RunResult> {
-  const nft = ["nft", ...(format === "json" ? ["-j"] : []), "-f", "-"];
+  // `nft -j -f -` opens its input a second time, which a socket, as Node makes for pipes, does not let it.
+  const nft = format === "json" ? ["nft", "-j", script] : ["nft", "-f", "-"];
   const [file, ...args] = netns === null ? nft : ["nsenter", "--net=/proc/self/fd/3", "--", ...nft];
   return new Promise((resolve, reject) => {
     const child = spawn(file!, args, { stdio: ["pipe", "pipe", "pipe", ...(netns === null ? [] : [netns])] });
