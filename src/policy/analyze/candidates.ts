@@ -3,15 +3,15 @@ import type { PortSet } from "../../net/ports.ts";
 import { type Plan, policyKey } from "../compile/plan.ts";
 import {
   type ClusterPolicy,
-  type ClusterPolicyKind,
   type NetworkPolicy,
   type NetworkPolicyEgressRule,
   type NetworkPolicyIngressRule,
+  type Policy,
   type PolicyRef,
   policyRef,
 } from "../model/policy.ts";
 import type { Path } from "../model/source.ts";
-import type { Direction, Reason } from "../model/verdict.ts";
+import type { Action, Direction, Reason } from "../model/verdict.ts";
 import { namespacedName, type Pod } from "../model/world.ts";
 import { compileSelector } from "../select/selector.ts";
 import { type Draft, draft } from "./edits.ts";
@@ -65,7 +65,7 @@ const rulesOf = (policy: NetworkPolicy, direction: Direction): readonly NetworkP
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
-/** Edits that could let more through. */
+/** Edits that could let more through, of policies that have rules in the direction. */
 export function openingCandidates(situation: Situation): readonly Candidate[] {
   const { plan, reasons, peer } = situation;
   const all: Candidate[] = [];
@@ -78,31 +78,41 @@ export function openingCandidates(situation: Situation): readonly Candidate[] {
     if (policy.kind !== "NetworkPolicy" && rule !== null) all.push(...beforeDeny(situation, policy, rule));
     if (policy.kind === "NetworkPolicy" && peer !== null) all.push(...intoPolicy(situation, policy, peer));
   }
+  if (reasons.some(({ rule }) => rule !== null))
+    for (const policy of policiesOf(situation))
+      if (policy.kind !== "NetworkPolicy") all.push(...inserted(situation, policy, "Accept", 0, 3));
   const isolated = reasons.some(({ rule }) => rule === null);
   return isolated && peer !== null ? [...all, newAllowPolicy(situation, peer)] : all;
 }
 
+/** The policies that judge the subject, in order. */
+function policiesOf({ plan, pod, direction }: Situation): readonly Policy[] {
+  const { policies } = plan.policyClass(plan.pods.get(namespacedName(pod))!, direction);
+  return policies.flatMap(({ ref }) => plan.policies.get(policyKey(ref)) ?? []);
+}
+
 /** A Deny rule stands in the way: let the asked pass it, accept it, or remove the rule. */
 function beforeDeny(situation: Situation, policy: ClusterPolicy, rule: number): readonly Candidate[] {
-  const insert = (action: "Pass" | "Accept", index: number, rank: number): readonly Candidate[] => {
-    const value = ruleFor(situation, policy.kind, action);
-    if (value === null || (action === "Pass" && policy.kind === "BaselineAdminNetworkPolicy")) return [];
-    return [{ edit: draft("add-rule", policyRef(policy), rulesPath(situation.direction, index), value), rank }];
-  };
+  const isLast = policy.kind === "BaselineAdminNetworkPolicy"; // its API has no Pass
   return [
-    ...insert("Pass", rule, 0),
-    ...insert("Accept", rule, 1),
-    ...insert("Accept", 0, 2),
+    ...(isLast ? [] : inserted(situation, policy, "Pass", rule, 0)),
+    ...inserted(situation, policy, "Accept", rule, 1),
     { edit: draft("remove-rule", policyRef(policy), rulesPath(situation.direction, rule)), rank: 2 * beyond },
   ];
 }
 
-function ruleFor(
+/** A rule about the asked, put before the one that has the index now. */
+function inserted(
   { peer, ports, direction }: Situation,
-  kind: ClusterPolicyKind,
-  action: "Accept" | "Pass" | "Deny",
-): Json | null {
-  return peer === null ? null : clusterRule(kind, action, peer, ports, direction);
+  policy: ClusterPolicy,
+  action: Action,
+  index: number,
+  rank: number,
+): readonly Candidate[] {
+  const value = peer === null ? null : clusterRule(policy.kind, action, peer, ports, direction);
+  return value === null
+    ? []
+    : [{ edit: draft("add-rule", policyRef(policy), rulesPath(direction, index), value), rank }];
 }
 
 /** More in a policy that isolates: a rule, or a port or peer of a rule that has the rest already. */
@@ -223,12 +233,11 @@ function freeName({ plan, everything, pod }: Situation, wanted: string): string 
 
 /** Edits that could let less through. */
 export function closingCandidates(situation: Situation): readonly Candidate[] {
-  const { plan, direction, pod, reasons } = situation;
+  const { direction, reasons } = situation;
   const deciding = new Set(reasons.map(({ policy, rule }) => `${policyKey(policy)}#${rule}`));
   const all: Candidate[] = [];
-  for (const { ref } of plan.policyClass(plan.pods.get(namespacedName(pod))!, direction).policies) {
-    const policy = plan.policies.get(policyKey(ref));
-    if (policy === undefined) continue;
+  for (const policy of policiesOf(situation)) {
+    const ref = policyRef(policy);
     const rules: readonly object[] = policy.spec?.[direction] ?? [];
     const decides = (index: number): boolean => deciding.has(`${policyKey(ref)}#${index}`);
     for (const index of rules.keys())
@@ -238,11 +247,8 @@ export function closingCandidates(situation: Situation): readonly Candidate[] {
         if (decides(index)) all.push(...narrowing(ref, rule, index, direction));
       });
     } else {
-      const value = ruleFor(situation, policy.kind, "Deny");
-      const before = [...rules.keys()].filter(decides);
-      if (value !== null)
-        for (const index of new Set([...before, 0]))
-          all.push({ edit: draft("add-rule", ref, rulesPath(direction, index), value), rank: decides(index) ? 1 : 3 });
+      for (const index of new Set([...[...rules.keys()].filter(decides), 0]))
+        all.push(...inserted(situation, policy, "Deny", index, decides(index) ? 1 : 3));
     }
   }
   return [...all, newPolicy(situation, {}, "deny", 5)];

@@ -175,6 +175,7 @@ class PairChange {
   /** One of them denies: enough. */
   #close(judged: readonly Direction[]): FoundChange {
     const [best, other] = judged
+      .toReversed() // of equals, what protects the destination
       .map((direction) => this.#turn(direction))
       .filter(({ unchangeable }) => unchangeable === null)
       .sort((a, b) => a.edits.length - b.edits.length || a.rank - b.rank);

@@ -4,9 +4,10 @@ import { parseCidr } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
 import { compile } from "../compile/live-plan.ts";
 import type { Plan } from "../compile/plan.ts";
-import { type Policy, policyRef } from "../model/policy.ts";
+import type { Labels } from "../model/labels.ts";
+import { type NetworkPolicySpec, type Policy, policyRef } from "../model/policy.ts";
 import { directions } from "../model/verdict.ts";
-import type { World } from "../model/world.ts";
+import { emptyWorld, type Pod, type World } from "../model/world.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { type AskOptions, ask } from "./ask.ts";
 import { endPods } from "./brute-force.arbitrary.ts";
@@ -59,14 +60,14 @@ function answerAfter(world: World, options: AskOptions, edits: readonly Draft[])
   return answer;
 }
 
-/** Every removal of one rule, peer or port, and the asked put into every place of every policy. */
+/** Every removal of one rule, peer or port, and the asked put into every place of every policy that has rules. */
 function singleEdits(world: World, options: AskOptions, ports: PortSet): readonly Draft[] {
   const plan = compile(world);
   return world.policies.flatMap((policy) =>
     directions.flatMap((direction) => {
       const rules: readonly object[] = policy.spec?.[direction] ?? [];
       const other = resolveReference(plan, direction === "ingress" ? options.from : options.to);
-      if (isProblem(other)) return [];
+      if (isProblem(other) || rules.length === 0) return [];
       const target = targetOf(plan, other, other.ends[0]!);
       const ref = policyRef(policy);
       const added = target === null ? [] : valuesFor(policy, direction, target, ports);
@@ -147,6 +148,37 @@ describe("explain", () => {
     );
   });
 
+  test("of sets too, where a short change exists", () => {
+    const sets = (world: World): readonly Reference[] => [
+      { kind: "pods", namespace: null },
+      { kind: "external" },
+      ...[...new Set(endPods(world).map(({ namespace }) => namespace))].map(
+        (namespace): Reference => ({
+          kind: "pods",
+          namespace,
+        }),
+      ),
+    ];
+    const asked = arbitraryWorld()
+      .filter((world) => endPods(world).length > 1)
+      .chain((world) =>
+        fc.record({
+          world: fc.constant(world),
+          from: fc.constantFrom(...sets(world), ...references(world)),
+          to: fc.constantFrom(...sets(world)),
+          port: fc.constantFrom(...points).map((set) => ({ kind: "set" as const, set })),
+        }),
+      );
+    fc.assert(
+      fc.property(asked, ({ world, ...options }) => {
+        const before = explained(compile(world), options);
+        if (before === null || before.change.length === 0) return;
+        expect(turned({ ...before, kind: "Verdict" }, answerAfter(world, options, before.change))).toBe(true);
+      }),
+      { numRuns: 80 },
+    );
+  });
+
   test("what no policy decides can't be changed by one", () => {
     fc.assert(
       fc.property(question(points), ({ world, ...options }) => {
@@ -158,5 +190,125 @@ describe("explain", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  describe("proposes what opens or closes least", () => {
+    const pod = (name: string, labels: Labels): Pod => ({
+      namespace: "shop",
+      name,
+      labels: { app: name, ...labels },
+      ips: [],
+      node: null,
+      hostNetwork: false,
+      phase: "Running",
+      ports: [],
+      workload: { kind: "Deployment", name },
+      template: true,
+      replicas: 1,
+      source: null,
+    });
+    const policy = (name: string, spec: NetworkPolicySpec): Policy => ({
+      kind: "NetworkPolicy",
+      metadata: { name, namespace: "shop" },
+      spec,
+      source: null,
+    });
+    const shop = (...policies: readonly Policy[]): World => ({
+      ...emptyWorld,
+      namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+      pods: [pod("web", { "pod-template-hash": "5d4" }), pod("api", {}), pod("db", {})],
+      policies,
+    });
+    const changeOf = (world: World, from: string, to: string) => {
+      const end = (name: string): Reference => ({ kind: "pod", namespace: "shop", name });
+      const port = { kind: "set" as const, set: PortSet.single("TCP", 5432) };
+      return explained(compile(world), { from: end(from), to: end(to), port })!.change;
+    };
+    const denyAll = policy("deny", { podSelector: {} });
+    const toDb = (peers: readonly string[], ports: readonly number[]): NetworkPolicySpec => ({
+      podSelector: { matchLabels: { app: "db" } },
+      ingress: [
+        {
+          from: peers.map((app) => ({ podSelector: { matchLabels: { app } } })),
+          ports: ports.map((port) => ({ port })),
+        },
+      ],
+    });
+
+    test("a policy of its own rather than a rule for the whole namespace", () => {
+      const [edit] = changeOf(shop(denyAll), "web", "db");
+      expect(edit).toMatchObject({
+        op: "add-policy",
+        policy: { name: "db-from-web" },
+        value: {
+          spec: {
+            podSelector: { matchLabels: { app: "db" } },
+            policyTypes: ["Ingress"],
+            ingress: [
+              { from: [{ podSelector: { matchLabels: { app: "web" } } }], ports: [{ protocol: "TCP", port: 5432 }] },
+            ],
+          },
+        },
+      });
+    });
+
+    test("a peer where the ports are there, a port where the peer is, else a rule", () => {
+      const world = (...of: Parameters<typeof toDb>) => shop(denyAll, policy("db", toDb(...of)));
+      expect(changeOf(world(["api"], [5432]), "web", "db")).toMatchObject([
+        {
+          op: "add-peer",
+          path: "spec.ingress[0].from",
+          text: "add shop/web to the peers of ingress rule 0 of NetworkPolicy shop/db",
+        },
+      ]);
+      expect(changeOf(world(["web"], [80]), "web", "db")).toMatchObject([
+        { op: "add-port", path: "spec.ingress[0].ports", value: { protocol: "TCP", port: 5432 } },
+      ]);
+      expect(changeOf(world(["api"], [80]), "web", "db")).toMatchObject([{ op: "add-rule", path: "spec.ingress[1]" }]);
+    });
+
+    test("one of several peers goes, not the rule", () => {
+      const world = shop(policy("db", toDb(["api", "web"], [5432])));
+      expect(changeOf(world, "web", "db")).toMatchObject([{ op: "remove-peer", path: "spec.ingress[0].from[1]" }]);
+    });
+
+    test("both rules that allow go, where nothing less does", () => {
+      const everywhere = { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Egress"], egress: [{}] };
+      const world = shop(
+        policy("a", toDb(["web"], [5432])),
+        policy("b", toDb(["api", "web"], [5432])),
+        policy("c", everywhere),
+        policy("d", everywhere),
+      );
+      expect(
+        changeOf(world, "web", "db")
+          .map(({ op, policy: { name } }) => `${op} ${name}`)
+          .sort(),
+      ).toEqual(["remove-peer b", "remove-rule a"]);
+    });
+
+    test("what nothing isolates is isolated", () => {
+      expect(changeOf(shop(), "web", "db")).toMatchObject([{ op: "add-policy", policy: { name: "db-deny-ingress" } }]);
+    });
+
+    test("a cluster rule that denies is passed just before it", () => {
+      const world = shop({
+        kind: "ClusterNetworkPolicy",
+        metadata: { name: "guard", namespace: "" },
+        spec: {
+          tier: "Admin",
+          priority: 1,
+          subject: { namespaces: {} },
+          ingress: [
+            { action: "Accept", from: [{ namespaces: { matchLabels: { none: "such" } } }] },
+            { action: "Deny", from: [{ namespaces: {} }] },
+          ],
+        },
+        source: null,
+      });
+      expect(changeOf(world, "web", "db")).toMatchObject([
+        { op: "add-rule", path: "spec.ingress[1]", value: { action: "Pass" } },
+      ]);
+    });
   });
 });

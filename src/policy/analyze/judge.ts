@@ -1,14 +1,13 @@
-/** Allowed ports of pairs of classes: each pair is judged once, equal port sets are one object. */
+/** Allowed ports of pairs of classes: equal port sets are one object. */
 import { PortSet } from "../../net/ports.ts";
 import type { PeerClass, Plan, PolicyClass } from "../compile/plan.ts";
 import type { Direction } from "../model/verdict.ts";
 import type { Endpoint } from "./endpoint.ts";
 
-/** Memoises over one state of a plan; make a new one after the plan changed. */
+/** Of one state of a plan; make a new one after the plan changed. */
 export class Judge {
   readonly plan: Plan;
   readonly #interned = new Map<string, PortSet>();
-  readonly #classes = new Map<PolicyClass, Map<PeerClass, PortSet>>();
   readonly #intersections = new Map<PortSet, Map<PortSet, PortSet>>();
 
   constructor(plan: Plan) {
@@ -25,16 +24,10 @@ export class Judge {
 
   /** What one direction allows; interned. */
   direction(subject: PolicyClass, peer: PeerClass): PortSet {
-    const row = this.#classes.get(subject) ?? new Map<PeerClass, PortSet>();
-    this.#classes.set(subject, row);
-    const known = row.get(peer);
-    if (known !== undefined) return known;
     let allowed = PortSet.empty;
     for (const { ports, decision } of this.plan.judge(subject, peer))
       if (decision.verdict === "allow") allowed = allowed.union(ports);
-    const interned = this.intern(allowed);
-    row.set(peer, interned);
-    return interned;
+    return this.intern(allowed);
   }
 
   intersect(a: PortSet, b: PortSet): PortSet {

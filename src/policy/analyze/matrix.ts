@@ -279,18 +279,24 @@ export class ClassMatrix {
       if (count > most) [fallback, most] = [set, count];
     }
     const exceptions = new Map<number, number>();
-    for (let peer = 0; peer < peers.length; peer++) {
+    const differing = (peer: number): void => {
       const set = sets.get(marks.of(peer))!;
       if (set !== fallback) exceptions.set(peer, set);
-    }
+    };
+    // Mostly the peers without marks are the many, and need not be looked at.
+    if ((sets.get(unmarked) ?? fallback) === fallback) marks.marked.forEach(differing);
+    else for (let peer = 0; peer < peers.length; peer++) differing(peer);
     return { fallback, exceptions };
   }
 }
 
-/** For each peer the list of marks that it was given, as one number: equal lists are equal numbers, 0 = none. */
+/** The number of the list without marks. */
+const unmarked = 0;
+
+/** For each peer the list of marks that it was given, as one number: equal lists are equal numbers. */
 class Marks {
   readonly #lists: Int32Array;
-  readonly #marked: number[] = [];
+  readonly marked: number[] = [];
   /** The list that comes of adding a mark to a list. */
   readonly #longer = new Map<number, number>();
 
@@ -299,14 +305,14 @@ class Marks {
   }
 
   clear(): void {
-    for (const peer of this.#marked) this.#lists[peer] = 0;
-    this.#marked.length = 0;
+    for (const peer of this.marked) this.#lists[peer] = unmarked;
+    this.marked.length = 0;
   }
 
   /** Marks must be added in one order to all peers. */
   add(peer: number, mark: number): void {
     const list = this.#lists[peer]!;
-    if (list === 0) this.#marked.push(peer);
+    if (list === unmarked) this.marked.push(peer);
     const key = list * 2 ** 20 + mark;
     let longer = this.#longer.get(key);
     if (longer === undefined) {
@@ -320,15 +326,17 @@ class Marks {
     return this.#lists[peer]!;
   }
 
-  /** Each list that occurs, with one of the peers that have it. */
+  /** Each list that occurs, with one of the peers that have it. Takes no longer than there are marked peers. */
   distinct(): readonly { readonly list: number; readonly peer: number; readonly count: number }[] {
     const found = new Map<number, { list: number; peer: number; count: number }>();
-    for (let peer = 0; peer < this.#lists.length; peer++) {
+    for (const peer of this.marked) {
       const list = this.#lists[peer]!;
       const one = found.get(list);
       if (one === undefined) found.set(list, { list, peer, count: 1 });
       else one.count++;
     }
-    return Array.from(found.values());
+    const count = this.#lists.length - this.marked.length;
+    if (count === 0) return Array.from(found.values());
+    return [{ list: unmarked, peer: this.#lists.indexOf(unmarked), count }, ...found.values()];
   }
 }
