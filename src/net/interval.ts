@@ -45,6 +45,8 @@ export function union<T extends number | bigint>(a: Ranges<T>, b: Ranges<T>, ste
 }
 
 export function intersect<T extends number | bigint>(a: Ranges<T>, b: Ranges<T>): Ranges<T> {
+  if (a.length === 0) return a;
+  if (b.length === 0) return b;
   const out: Range<T>[] = [];
   let i = 0;
   let j = 0;
@@ -62,7 +64,7 @@ export function intersect<T extends number | bigint>(a: Ranges<T>, b: Ranges<T>)
 
 /** What is in `a` and not in `b`. */
 export function minus<T extends number | bigint>(a: Ranges<T>, b: Ranges<T>, steps: Steps<T>): Ranges<T> {
-  if (b.length === 0) return a;
+  if (a.length === 0 || b.length === 0) return a;
   const out: Range<T>[] = [];
   let j = 0;
   for (const range of a) {

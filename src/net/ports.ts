@@ -71,7 +71,8 @@ export class PortSet {
   }
 
   get isEmpty(): boolean {
-    return protocols.every((p) => this.byProtocol[p].length === 0);
+    const { TCP, UDP, SCTP, other } = this.byProtocol;
+    return TCP.length === 0 && UDP.length === 0 && SCTP.length === 0 && other.length === 0;
   }
 
   get isAll(): boolean {
@@ -79,14 +80,20 @@ export class PortSet {
   }
 
   union(other: PortSet): PortSet {
+    if (this === other || other.isEmpty) return this;
+    if (this.isEmpty) return other;
     return this.#combine(other, (a, b) => union(a, b, numberSteps));
   }
 
   intersect(other: PortSet): PortSet {
+    if (this === other || other === PortSet.all) return this;
+    if (this === PortSet.all) return other;
     return this.#combine(other, intersect);
   }
 
   minus(other: PortSet): PortSet {
+    if (this === other) return PortSet.empty;
+    if (other.isEmpty) return this;
     return this.#combine(other, (a, b) => minus(a, b, numberSteps));
   }
 
