@@ -1,7 +1,7 @@
 /** A world that runs: built, programmed, asked. What the kernel suites and `verify` have in common. */
 import { bindRequests, NETLINK_NETFILTER } from "../flows/nflog.ts";
 import { addressBytes } from "../netns/bytes.ts";
-import { raiseOpenFiles, SystemError } from "../netns/libc.ts";
+import { raiseOpenFiles } from "../netns/libc.ts";
 import type { Namespace } from "../netns/namespace.ts";
 import { NetlinkSocket } from "../netns/netlink.ts";
 import type { Seat } from "../netns/sockets.ts";
@@ -42,7 +42,7 @@ export class Sandbox {
   /** Builds a complete world (see `allot`), Services included, without policies. */
   static async up(world: World): Promise<Sandbox> {
     raiseOpenFiles();
-    const sandbox = new Sandbox(world, build(world));
+    const sandbox = new Sandbox(world, Topology.build(world));
     try {
       await sandbox.#start();
       return sandbox;
@@ -192,20 +192,6 @@ export class Sandbox {
     if (known !== undefined) return known;
     this.#destinations.set(key, this.#faces.length);
     return this.#faces.push(face) - 1;
-  }
-}
-
-/** @throws SandboxError where the kernel refuses */
-function build(world: World): Topology {
-  try {
-    return Topology.build(world);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    const hint =
-      error.code === "EMFILE" || error.code === "ENFILE"
-        ? `It takes about ${2 * world.pods.length + 5_000} open files: raise the hard limit (ulimit -Hn).`
-        : undefined;
-    throw new SandboxError(`the kernel refused to build the cluster: ${error.message}`, hint);
   }
 }
 

@@ -1,6 +1,7 @@
 /** `bulkhead verify`: does the kernel decide as the engine says? */
 import type { Family } from "../net/address.ts";
 import type { Protocol } from "../net/ports.ts";
+import { SystemError } from "../netns/libc.ts";
 import { hasIPv6 } from "../netns/namespace.ts";
 import { compile } from "../policy/compile/live-plan.ts";
 import type { Plan } from "../policy/compile/plan.ts";
@@ -66,7 +67,11 @@ export async function runVerify(world: World, options: VerifyOptions, io: Verify
     notes.push("A pod that calls its own Service is judged by its own address, before that is masqueraded.");
   const progress = new Progress(io.stderr, quiet);
   const matrix = new MatrixTally();
-  const outcome = await verify(completed.world, limited, matrix, progress, io.signal).finally(() => progress.clear());
+  const outcome = await verify(completed.world, limited, matrix, progress, io.signal)
+    .finally(() => progress.clear())
+    .catch((error: unknown) => {
+      throw refusal(error) ?? error;
+    });
   if (outcome === null) {
     io.stderr.write("interrupted; everything that was built is gone\n");
     return 130;
@@ -85,6 +90,17 @@ export async function runVerify(world: World, options: VerifyOptions, io: Verify
     io.stdout.write(summaryText(found, size, style));
   }
   return found.agree ? 0 : 1;
+}
+
+/** What the kernel refused, as the user can act on it; null for any other error. */
+function refusal(error: unknown): SandboxError | null {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  if (code === "EMFILE" || code === "ENFILE")
+    return new SandboxError(
+      "the limit of open files is too low",
+      "A pod takes one, what listens in it a few more: raise the hard limit (ulimit -Hn).",
+    );
+  return error instanceof SystemError ? new SandboxError(`the kernel refused: ${error.message}`) : null;
 }
 
 const sizeOf = (world: World): WorldSize => ({

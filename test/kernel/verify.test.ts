@@ -44,8 +44,13 @@ spec:
 /** Enough to be at it for some seconds. */
 const manyPods = Array.from({ length: 150 }, (_, i) => pod(`p${i}`, `n${i % 3}`, `10.244.${i % 3}.${i}`)).join("");
 
-const run = (args: readonly string[], input = "") =>
-  spawnSync(process.execPath, [program, "verify", ...args], { input, encoding: "utf8", maxBuffer: 1 << 28 });
+const run = (args: readonly string[], input = "", env: Record<string, string> = {}) =>
+  spawnSync(process.execPath, [program, "verify", ...args], {
+    input,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    env: { ...process.env, ...env },
+  });
 
 /** What a run could leave on the machine: a namespace without a name cannot outlive the processes that are in it. */
 const traces = (): string =>
@@ -175,6 +180,22 @@ describeKernel("bulkhead verify", () => {
     // As it would find itself if the user namespace had not helped.
     const { status, stderr } = asNobody({ BULKHEAD_USER_NAMESPACE: "1" });
     expect(stderr).toMatch(/^error: verify may not make network namespaces here: .*\nRun it as root, or allow/);
+    expect(status).toBe(2);
+  });
+
+  test("the program nft does as well as the library", () => {
+    const { status, stdout } = run(["-f", small, "-q", "--family", "ipv4"], "", { BULKHEAD_NFT: "nft" });
+    expect(stdout).toContain("engine, reference and kernel agree");
+    expect(status).toBe(0);
+  });
+
+  test("too low a limit of open files is an error that says so", () => {
+    const { status, stderr } = spawnSync(
+      "sh",
+      ["-c", 'ulimit -n 150; exec "$0" "$@"', process.execPath, program, "verify", "-f", big],
+      { encoding: "utf8" },
+    );
+    expect(stderr).toContain("error: the limit of open files is too low\n");
     expect(status).toBe(2);
   });
 
