@@ -90,6 +90,7 @@ const byLabel = (house: House): LabelSelector => ({ matchLabels: { [houseLabel]:
 const podsOf = (house: House): ClusterPeer => ({
   pods: { namespaceSelector: byLabel(house), podSelector: byLabel(house) },
 });
+const everyHouse: readonly ClusterPeer[] = [{ namespaces: {} }];
 const linuxNodes: ClusterPeer = { nodes: { matchLabels: { "kubernetes.io/os": "linux" } } };
 const everywhere: ClusterPeer = { networks: ["0.0.0.0/0", "::/0"] };
 
@@ -543,3 +544,45 @@ export const cnpScenarios: readonly Scenario[] = [
   namedSubtest("Baseline", ingressTcp, "ingress", "web"),
   ...baselineNodeSubtests,
 ].map((subtest, i) => ({ id: `Q${i + 1}`, ...subtest }));
+
+/** No row of the suite: the ends of ranges of ports, into pods from pods that may leave for anywhere. */
+export const rangesScenario: Scenario = {
+  id: "ranges",
+  title: "ranges of ports",
+  steps: [
+    {
+      policies: [
+        policy("ranges", {
+          tier: "Admin",
+          priority: 1,
+          subject: { namespaces: byName("ravenclaw") },
+          ingress: [
+            rule("ingress", "Accept", everyHouse, [
+              { tcp: { destinationPort: { range: { start: 1000, end: 2000 } } } },
+              { udp: { destinationPort: { range: { start: 53, end: 54 } } } },
+              { sctp: {} },
+            ]),
+            rule("ingress", "Deny", everyHouse),
+          ],
+        }),
+        policy("leave", {
+          tier: "Admin",
+          priority: 1,
+          subject: { namespaces: {} },
+          egress: [rule("egress", "Accept", [everywhere])],
+        }),
+      ],
+      expect: {
+        ...Object.fromEntries(
+          (["TCP 999", "TCP 2001", "UDP 52", "UDP 55", "UDP 1500"] as const).map((key) => [
+            key,
+            ["deny * -> ravenclaw"],
+          ]),
+        ),
+        ...Object.fromEntries(
+          (["TCP 1000", "TCP 2000", "UDP 53", "UDP 54", "SCTP 9003"] as const).map((key) => [key, ["allow * -> *"]]),
+        ),
+      },
+    },
+  ],
+};

@@ -6,6 +6,7 @@ import type { World } from "../../src/policy/model/world.ts";
 import { allot } from "../../src/sandbox/allot.ts";
 import type { Drop } from "../../src/sandbox/prober.ts";
 import type { Question } from "../../src/sandbox/questions.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { type Frontend, frontends } from "../../src/sandbox/services.ts";
 import { type OpenFlow, TcpFlow, UdpFlow } from "../kernel/flows.ts";
 import { Bench, expectAgreement, questionOf, throughService } from "../kernel/support.ts";
@@ -33,9 +34,9 @@ export class Stage {
   #nextPort = clientPorts.first;
 
   /** A sandbox of a world without policies. Pods are dialled through their Services if it has any. */
-  static async up(given: World): Promise<Stage> {
+  static async up(given: World, build?: (world: World) => Promise<Sandbox>): Promise<Stage> {
     const base = allot(given).world;
-    return new Stage(await Bench.up(base), base);
+    return new Stage(await Bench.up(base, build), base);
   }
 
   private constructor(bench: Bench, base: World) {

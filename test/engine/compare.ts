@@ -2,7 +2,7 @@
 import type { Decision, Flow, Verdict } from "../../src/policy/model/verdict.ts";
 import type { World } from "../../src/policy/model/world.ts";
 import { aliasesOf, endsOf, pairsBetween, pairsOf, protocolPorts } from "../../src/policy/world.arbitrary.ts";
-import { reference } from "./evaluators.ts";
+import { type Evaluator, reference } from "./evaluators.ts";
 
 export interface Disagreement {
   readonly flow: Flow;
@@ -15,6 +15,8 @@ export interface Asking {
   readonly everyNth?: number;
   /** Counts what was asked, over several comparisons. */
   readonly tally?: { verdicts: number; denied: number };
+  /** What is compared with; default the reference. */
+  readonly law?: Evaluator;
 }
 
 /**
@@ -24,9 +26,9 @@ export interface Asking {
 export function firstDisagreement(
   world: World,
   ask: (flow: Flow) => Verdict,
-  { everyNth = 1, tally = { verdicts: 0, denied: 0 } }: Asking = {},
+  { everyNth = 1, tally = { verdicts: 0, denied: 0 }, law: lawgiver = reference }: Asking = {},
 ): Disagreement | null {
-  const askReference = reference.open(world);
+  const askLaw = lawgiver.open(world);
   const ends = endsOf(world);
   const aliases = aliasesOf(world);
   const pairs = [...pairsOf(world), ...pairsBetween(ends, aliases), ...pairsBetween(aliases, ends)];
@@ -34,7 +36,7 @@ export function firstDisagreement(
     const podless = pair.from.kind === "node" && pair.to.kind === "node";
     for (let at = i % everyNth; at < (podless ? 1 : protocolPorts.length); at += everyNth) {
       const flow: Flow = { ...pair, ...protocolPorts[at]! };
-      const [mine, law] = [ask(flow), askReference(flow)];
+      const [mine, law] = [ask(flow), askLaw(flow)];
       tally.verdicts++;
       if (!law.allowed) tally.denied++;
       if (!sameVerdict(mine, law)) return { flow, engine: mine, reference: law };

@@ -37,11 +37,11 @@ export class Bench {
   readonly plan: LivePlan;
   readonly sandbox: Sandbox;
 
-  /** `world` must be complete, see `allot`. */
-  static async up(world: World): Promise<Bench> {
+  /** `world` must be complete, see `allot`. `build`: another sandbox than ours, see the seeded faults. */
+  static async up(world: World, build: (world: World) => Promise<Sandbox> = Sandbox.up): Promise<Bench> {
     requireKernel();
     const plan = compile(world);
-    const sandbox = await Sandbox.up(world);
+    const sandbox = await build(world);
     const bench = new Bench(world, plan, sandbox);
     await sandbox.program(plan);
     return bench;
@@ -111,14 +111,14 @@ export function throughService(question: Question, frontends: readonly Frontend[
   return { ...question, via: { frontend, backend: 0 } };
 }
 
-interface Difference {
+export interface Difference {
   readonly changes: readonly Change[];
   readonly come: readonly Pod[];
   readonly gone: readonly Pod[];
 }
 
 /** What turns one world into the other. A pod that moved, or has other addresses, goes and comes. */
-function differenceOf(before: World, after: World): Difference {
+export function differenceOf(before: World, after: World): Difference {
   const place = (pod: Pod): string => `${pod.node} ${pod.hostNetwork} ${pod.phase} ${pod.ips.join(" ")}`;
   const pods = new Map(before.pods.map((pod) => [namespacedName(pod), pod]));
   const moved = after.pods.filter((pod) => {
