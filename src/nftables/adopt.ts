@@ -258,8 +258,10 @@ export function adopt(json: string, options: TableOptions): { state: KernelState
   try {
     const listing = readListing(json);
     const comment = listing.elements.get("about")?.[0]?.comment ?? "";
-    const epoch = Number(/ epoch (\d+)$/.exec(comment)?.[1]);
-    if (comment !== about(options, epoch)) return null;
+    const said = / epoch (\d+)( over)?$/.exec(comment);
+    const epoch = Number(said?.[1]);
+    const owesEpoch = said?.[2] !== undefined;
+    if (comment !== about(options, epoch, owesEpoch)) return null;
     const state = emptyState();
     const numbers = kernelNumbers();
     for (const direction of directions) {
@@ -268,6 +270,7 @@ export function adopt(json: string, options: TableOptions): { state: KernelState
     const prefix = denyChain("");
     for (const chain of listing.chains) if (chain.startsWith(prefix)) state.denies.add(chain.slice(prefix.length));
     state.epoch = epoch;
+    state.owesEpoch = owesEpoch;
     state.hooked = listing.chains.has("base_forward");
     return { state, numbers };
   } catch (error) {

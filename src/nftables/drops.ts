@@ -11,6 +11,13 @@ export interface DropExplanation {
   readonly reasons: readonly Reason[];
 }
 
+interface KnownSubject {
+  /** By policy. */
+  readonly contents: ReadonlyMap<string, Hash>;
+  /** All denials of one isolation share one list of reasons. */
+  readonly ids: WeakMap<readonly Reason[], string>;
+}
+
 /** Ids that are remembered; a log reader lags by seconds, not by this many denials. */
 const remembered = 50_000;
 
@@ -20,19 +27,23 @@ const remembered = 50_000;
  */
 export class Drops {
   readonly #explanations = new Map<string, DropExplanation>();
-  readonly #contents = new WeakMap<PolicyClass, ReadonlyMap<string, Hash>>();
+  readonly #subjects = new WeakMap<PolicyClass, KnownSubject>();
 
   /** The id of a denial; it can be explained from now on. */
   idOf(subject: PolicyClass, { tier, reasons }: Decision): string {
-    const contents = this.#contentsOf(subject);
-    const id = hash(
-      subject.direction,
-      tier,
-      ...reasons.map(({ policy, rule, action }) => {
-        const key = policyKey(policy);
-        return `${key} ${contents.get(key) ?? ""} ${rule ?? "isolation"} ${action}`;
-      }),
-    );
+    const { contents, ids } = this.#subjectOf(subject);
+    let id = ids.get(reasons);
+    if (id === undefined) {
+      id = hash(
+        subject.direction,
+        tier,
+        ...reasons.map(({ policy, rule, action }) => {
+          const key = policyKey(policy);
+          return `${key} ${contents.get(key) ?? ""} ${rule ?? "isolation"} ${action}`;
+        }),
+      );
+      ids.set(reasons, id);
+    }
     this.#explanations.delete(id); // the newest last
     this.#explanations.set(id, { direction: subject.direction, tier, reasons });
     if (this.#explanations.size > remembered) {
@@ -46,12 +57,13 @@ export class Drops {
     return this.#explanations.get(id) ?? null;
   }
 
-  #contentsOf(subject: PolicyClass): ReadonlyMap<string, Hash> {
-    let contents = this.#contents.get(subject);
-    if (contents === undefined) {
-      contents = new Map(subject.policies.map((policy) => [policyKey(policy.ref), hash(policy.content)]));
-      this.#contents.set(subject, contents);
+  #subjectOf(subject: PolicyClass): KnownSubject {
+    let known = this.#subjects.get(subject);
+    if (known === undefined) {
+      const contents = new Map(subject.policies.map((policy) => [policyKey(policy.ref), hash(policy.content)]));
+      known = { contents, ids: new WeakMap() };
+      this.#subjects.set(subject, known);
     }
-    return contents;
+    return known;
   }
 }

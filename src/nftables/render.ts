@@ -202,12 +202,16 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       }
       break;
     }
+    case "owe":
+      script.remove("about", aboutKey);
+      script.add("about", `${aboutKey} comment "${about(options, op.epoch, true)}"`);
+      break;
     case "epoch": {
       const { fast, pass } = epochRules(options, op.to);
       script.rewrite("fast", fast);
       script.rewrite("pass", pass);
       script.remove("about", aboutKey);
-      script.add("about", `${aboutKey} comment "${about(options, op.to)}"`);
+      script.add("about", `${aboutKey} comment "${about(options, op.to, false)}"`);
       break;
     }
     case "hooks":

@@ -468,17 +468,24 @@ export function sequence(
   });
 
   const out: Transaction[] = chunks(all.flatMap((p) => p.prepare)).map((ops) => ({ purpose: "prepare", ops }));
+  const closing = before.hooked && changes.some((change) => change.closes);
+  let owes = closing && !before.owesEpoch;
   const together = (purpose: Purpose, steps: readonly (readonly Op[][])[]): void => {
     for (let i = 0; i < Math.max(...steps.map((s) => s.length)); i++) {
       // Addresses change one by one as safely as together.
-      for (const ops of chunks(steps.flatMap((s) => s[i] ?? []))) out.push({ purpose, ops });
+      const ops = steps.flatMap((s) => s[i] ?? []);
+      if (purpose === "close" && ops.length > 0 && owes) {
+        ops.unshift({ kind: "owe", epoch: before.epoch });
+        owes = false;
+      }
+      for (const some of chunks(ops)) out.push({ purpose, ops: some });
     }
   };
   together(
     "close",
     all.map((p) => p.close),
   );
-  if (before.hooked && changes.some((change) => change.closes)) {
+  if (closing || before.owesEpoch) {
     out.push({ purpose: "epoch", ops: [{ kind: "epoch", to: before.epoch + 1 }] });
   }
   together(

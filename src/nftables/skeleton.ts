@@ -33,8 +33,13 @@ const layout = 1;
 
 /** The element of the set `about` whose comment says what a later process must know. */
 export const aboutKey = "0:1";
-export const about = ({ logGroup, epochBits, markShift, priority }: TableOptions, epoch: number): string =>
-  `bulkhead ${layout} log ${logGroup} bits ${epochBits} shift ${markShift} priority ${priority} epoch ${epoch}`;
+export const about = (
+  { logGroup, epochBits, markShift, priority }: TableOptions,
+  epoch: number,
+  owesEpoch: boolean,
+): string =>
+  `bulkhead ${layout} log ${logGroup} bits ${epochBits} shift ${markShift} priority ${priority} ` +
+  `epoch ${epoch}${owesEpoch ? " over" : ""}`;
 
 const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, "0")}`;
 
@@ -158,7 +163,7 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     `table inet ${options.table} {`,
     "set about {",
     "type classid",
-    `elements = { ${aboutKey} comment "${about(options, epoch)}" }`,
+    `elements = { ${aboutKey} comment "${about(options, epoch, false)}" }`,
     "}",
     ...maps("egress"),
     ...maps("ingress"),

@@ -39,6 +39,8 @@ export interface KernelState extends Readonly<Record<Direction, DirectionState>>
   readonly denies: Set<string>;
   /** 0 is no epoch: flows that were never judged have it. */
   epoch: number;
+  /** Something was closed, and the epoch that must follow has not begun: a process may end in between. */
+  owesEpoch: boolean;
   /** Are the base chains in place? */
   hooked: boolean;
 }
@@ -78,6 +80,7 @@ export type Op =
       readonly from: readonly NetPiece[];
       readonly to: readonly NetPiece[];
     }
+  | { readonly kind: "owe"; readonly epoch: number }
   | { readonly kind: "epoch"; readonly to: number }
   | { readonly kind: "hooks" };
 
@@ -95,6 +98,7 @@ export const emptyState = (): KernelState => ({
   ingress: emptyDirection(),
   denies: new Set(),
   epoch: untrusted,
+  owesEpoch: false,
   hooked: false,
 });
 
@@ -133,8 +137,12 @@ export function applyOp(state: KernelState, op: Op): void {
     case "nets":
       state[op.direction].nets[op.family] = op.to;
       break;
+    case "owe":
+      state.owesEpoch = true;
+      break;
     case "epoch":
       state.epoch = op.to;
+      state.owesEpoch = false;
       break;
     case "hooks":
       state.hooked = true;
@@ -156,6 +164,7 @@ export function cloneState(state: KernelState): KernelState {
     ingress: direction(state.ingress),
     denies: new Set(state.denies),
     epoch: state.epoch,
+    owesEpoch: state.owesEpoch,
     hooked: state.hooked,
   };
 }

@@ -231,6 +231,47 @@ describeKernel("enforcer", () => {
     });
   });
 
+  test("what a refused transaction left is repaired by the next call", async () => {
+    let refuse = Number.POSITIVE_INFINITY;
+    const own: Runner = {
+      ...runner,
+      run: (script, format) => (refuse-- === 0 ? Promise.reject(new Error("refused")) : runner.run(script, format)),
+    };
+    await enforcing(
+      [policy("p", only("a", "b"))],
+      async (enforcer, plan) => {
+        const flow = udp(seat("b"), seat("a"));
+        expect(await flow.there()).toBe(true);
+        for (let fails = 0; fails < 3; fails++) {
+          refuse = fails;
+          await expect(put(enforcer, plan, policy("p", only("a", fails % 2 === 0 ? "c" : "b")))).rejects.toThrow(
+            "refused",
+          );
+          refuse = Number.POSITIVE_INFINITY;
+          await put(enforcer, plan, policy("q", only("c", "a")));
+          expect(await flow.there()).toBe(fails % 2 === 1);
+        }
+        flow.close();
+      },
+      { runner: own },
+    );
+  });
+
+  test("a thousand changes at once are few transactions", async () => {
+    await enforcing([policy("p", only("a", "b"))], async (enforcer, plan) => {
+      const changes = Array.from({ length: 1000 }, (_, i) => ({
+        ...pod("b", [`10.245.${i >> 8}.${i & 255}`]),
+        name: `b-${i}`,
+        node: "n2",
+      }));
+      const sent = await Promise.all(
+        changes.map((object) => enforcer.apply(plan, plan.apply([{ op: "put", kind: "pod", object }]))),
+      );
+      expect(sent.flat().length).toBeLessThan(10);
+      expect(await runner.run("list map inet bulkhead i_peer4")).toContain("10.245.3.231");
+    });
+  });
+
   describeKernel("with epochs of 3 bits", () => {
     /** Allows a flow, closes it while it is idle, and closes other things until the numbers have gone round. */
     async function wrap(clearMarks: Runner["clearMarks"] | undefined): Promise<boolean> {
