@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import { cidrContains, type Family, families, parseAddress, parseCidr } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
 import { compile } from "../compile/live-plan.ts";
+import type { LabelSelector, Labels } from "../model/labels.ts";
 import type { End } from "../model/verdict.ts";
-import { namespacedName, type World } from "../model/world.ts";
+import { emptyWorld, type Node, namespacedName, type Pod, type World } from "../model/world.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { allowedByFamily, endPods, podEnd } from "./brute-force.arbitrary.ts";
 import { connectivity } from "./connectivity.ts";
@@ -137,6 +138,91 @@ describe("connectivity", () => {
       fc.property(shared, (world) => expectExactForEveryPod(world, mapOf(world, "workload"))),
       { numRuns: 60 },
     );
+  });
+});
+
+describe("workloads", () => {
+  const pod = (name: string, node: string, labels: Labels, ip: string): Pod => ({
+    namespace: "shop",
+    name,
+    labels: { app: "web", ...labels },
+    ips: [ip],
+    node,
+    hostNetwork: false,
+    phase: "Running",
+    ports: [],
+    workload: { kind: "Deployment", name: "web" },
+    template: false,
+    replicas: 2,
+    source: null,
+  });
+  const node = (name: string, ip: string): Node => ({ name, ips: [ip], labels: {}, podCIDRs: [], source: null });
+  const client: Pod = {
+    ...pod("client", "n2", { app: "client" }, "10.244.2.9"),
+    workload: { kind: "Pod", name: "client" },
+  };
+  const shop = (second: Pod, podSelector: LabelSelector): World => ({
+    ...emptyWorld,
+    namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+    nodes: [node("n1", "172.18.0.11"), node("n2", "172.18.0.12")],
+    pods: [pod("web-1", "n1", {}, "10.244.1.5"), second, client],
+    policies: [
+      { kind: "NetworkPolicy", metadata: { name: "web", namespace: "shop" }, spec: { podSelector }, source: null },
+    ],
+  });
+  const lines = ({ connections }: Connectivity) =>
+    connections
+      .filter(({ from, to }) => from !== "external" && to !== "external")
+      .map(({ from, to }) => `${from} ${to}`);
+
+  test("whose pods are judged alike are one row; the node of some is not the node of all", () => {
+    const map = mapOf(shop(pod("web-2", "n2", {}, "10.244.2.5"), {}), "workload");
+    expect(map.endpoints[1]).toMatchObject({
+      ref: "shop/deployment/web",
+      kind: "workload",
+      pods: ["shop/web-1", "shop/web-2"],
+      ips: ["10.244.1.5", "10.244.2.5"],
+    });
+    expect(lines(map)).toEqual([
+      "shop/client node/n1",
+      "shop/client node/n2",
+      "shop/deployment/web node/n1",
+      "shop/deployment/web node/n2",
+      "node/n2 shop/client",
+    ]);
+    const onOne = mapOf(shop(pod("web-2", "n1", {}, "10.244.1.6"), {}), "workload");
+    expect(lines(onOne)).toContain("node/n1 shop/deployment/web");
+  });
+
+  test("whose pods differ are several rows", () => {
+    const map = mapOf(
+      shop(pod("web-2", "n2", { canary: "yes" }, "10.244.2.5"), { matchLabels: { canary: "yes" } }),
+      "workload",
+    );
+    expect(map.endpoints.slice(0, 3)).toMatchObject([
+      { ref: "shop/client", kind: "pod" },
+      { ref: "shop/web-1", kind: "workload", name: "web", part: true, pods: ["shop/web-1"] },
+      { ref: "shop/web-2", kind: "workload", name: "web", part: true, pods: ["shop/web-2"] },
+    ]);
+    expect(lines(map)).toContain("shop/client shop/web-1");
+    expect(lines(map)).not.toContain("shop/client shop/web-2");
+  });
+
+  test("a focus keeps what it touches, in one direction if asked", () => {
+    const world = shop(pod("web-2", "n2", {}, "10.244.2.5"), {});
+    const focused = (direction?: "ingress" | "egress") => {
+      const focus = { kind: "pod" as const, namespace: "shop", name: "client" };
+      const map = connectivity(compile(world), {
+        focus,
+        external: false,
+        ...(direction === undefined ? {} : { direction }),
+      });
+      if (isProblem(map)) throw new Error(map.message);
+      return lines(map);
+    };
+    expect(focused()).toEqual(["shop/client node/n1", "shop/client node/n2", "node/n2 shop/client"]);
+    expect(focused("ingress").every((line) => line.endsWith(" shop/client"))).toBe(true);
+    expect(focused("egress").every((line) => line.startsWith("shop/client "))).toBe(true);
   });
 });
 

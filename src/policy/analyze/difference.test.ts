@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { type Family, families } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
 import { compile } from "../compile/live-plan.ts";
-import type { NetworkPolicy } from "../model/policy.ts";
+import type { Labels } from "../model/labels.ts";
+import type { NetworkPolicy, NetworkPolicySpec } from "../model/policy.ts";
 import { emptyWorld, namespacedName, type Pod, type World } from "../model/world.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld } from "../world.arbitrary.ts";
 import { connectivity } from "./connectivity.ts";
@@ -121,5 +122,63 @@ describe("difference", () => {
       [],
       [],
     ]);
+  });
+
+  describe("names the policies", () => {
+    const pod = (name: string, labels: Labels = {}): Pod => ({
+      namespace: "shop",
+      name,
+      labels: { app: name, ...labels },
+      ips: [],
+      node: null,
+      hostNetwork: false,
+      phase: "Running",
+      ports: [],
+      workload: { kind: "Deployment", name },
+      template: true,
+      replicas: null,
+      source: null,
+    });
+    const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
+      kind: "NetworkPolicy",
+      metadata: { name, namespace: "shop" },
+      spec,
+      source: null,
+    });
+    const shop = (policies: readonly NetworkPolicy[], ...pods: readonly Pod[]): World => ({
+      ...emptyWorld,
+      namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+      pods: pods.length > 0 ? pods : [pod("web"), pod("db")],
+      policies,
+    });
+    const deny = policy("deny", { podSelector: {} });
+    const allow = (port: number) =>
+      policy("db", { podSelector: { matchLabels: { app: "db" } }, ingress: [{ ports: [{ port }] }] });
+    const toDb = (before: World, after: World) => {
+      const { added, removed, changed } = difference(compile(before), compile(after));
+      return [...added, ...removed, ...changed]
+        .filter(({ from, to }) => from === "shop/deployment/web" && to === "shop/deployment/db")
+        .map(({ widened, narrowed, policies }) => [
+          widened.map(({ start }) => start),
+          narrowed.map(({ start }) => start),
+          policies.map(({ name }) => name),
+        ]);
+    };
+
+    test("that are new, gone or changed, not those that stay", () => {
+      expect(toDb(shop([deny]), shop([deny, allow(5432)]))).toEqual([[[5432], [], ["db"]]]);
+      expect(toDb(shop([deny, allow(5432)]), shop([deny]))).toEqual([[[], [5432], ["db"]]]);
+      expect(toDb(shop([deny, allow(5432)]), shop([deny, allow(5433)]))).toEqual([[[5433], [5432], ["db"]]]);
+      expect(toDb(shop([deny]), shop([]))).toEqual([[[1, 1, 1, 0], [], ["deny"]]]);
+    });
+
+    test("that decide, where none changed but labels did", () => {
+      const fromWeb = policy("db", {
+        podSelector: { matchLabels: { app: "db" } },
+        ingress: [{ from: [{ podSelector: { matchLabels: { role: "web" } } }], ports: [{ port: 1 }] }],
+      });
+      const after = shop([fromWeb], pod("web", { role: "web" }), pod("db"));
+      expect(toDb(shop([fromWeb]), after)).toEqual([[[1], [], ["db"]]]);
+    });
   });
 });
