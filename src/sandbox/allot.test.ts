@@ -64,7 +64,7 @@ describe("allot", () => {
 
   test("a full range is an error that says what to do", () => {
     const node = { name: "n1", labels: {}, ips: ["192.168.0.1"], podCIDRs: ["10.9.0.0/31"], source: null };
-    expect(() => allot({ ...shop(template), nodes: [node] })).toThrow(/no free IPv4 address/);
+    expect(() => allot({ ...shop(template), nodes: [node] })).toThrow("no free address is left in 10.9.0.0/31");
   });
 
   test("a hostNetwork pod has its node's addresses", () => {

@@ -9,6 +9,7 @@ import {
   type Family,
   families,
   formatAddress,
+  formatCidr,
   parseAddress,
   parseCidr,
 } from "../net/address.ts";
@@ -68,7 +69,8 @@ class Pool {
   /** The next free address of the first range of `family` that has one. */
   take(family: Family, ranges: readonly Cidr[], fallback: string): string {
     const own = ranges.filter((range) => range.family === family);
-    for (const cidr of own.length > 0 ? own : [parseCidr(fallback)!.cidr]) {
+    const tried = own.length > 0 ? own : [parseCidr(fallback)!.cidr];
+    for (const cidr of tried) {
       const range = cidrRange(cidr);
       const key = `${family}|${cidr.value}|${cidr.prefix}`;
       // The first and last address of a range are left free: routers and humans think of them as special.
@@ -80,8 +82,8 @@ class Pool {
       return formatAddress({ family, value });
     }
     throw new SandboxError(
-      `no free ${family} address is left in the pods' ranges`,
-      "Give a larger range with --pod-cidr.",
+      `no free address is left in ${tried.map(formatCidr).join(", ")}`,
+      "Give a larger range with --pod-cidr or --service-cidr.",
     );
   }
 
@@ -102,7 +104,8 @@ const cidrs = (texts: readonly string[]): Cidr[] =>
 
 function completeNodes(world: World, pool: Pool, notes: string[]): Node[] {
   const known = new Set(world.nodes.map((node) => node.name));
-  const named = new Set(world.pods.map((pod) => pod.node).filter((name) => name !== null && !known.has(name)));
+  const live = world.pods.filter((pod) => !isFinished(pod));
+  const named = new Set(live.map((pod) => pod.node).filter((name) => name !== null && !known.has(name)));
   const make = (name: string): Node => ({
     name,
     labels: { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" },
