@@ -1,0 +1,136 @@
+/** Packets while rules change: what both plans allow is never lost, what both deny never arrives. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { socketAddress } from "../../src/netns/bytes.ts";
+import { close, receiveFrom, sendTo, wouldBlock } from "../../src/netns/libc.ts";
+import { type Seat, udpSocket } from "../../src/netns/sockets.ts";
+import { Enforcer } from "../../src/nftables/enforcer.ts";
+import { openRunner, type Runner } from "../../src/nftables/runner.ts";
+import { compile } from "../../src/policy/compile/live-plan.ts";
+import type { Change } from "../../src/policy/compile/plan.ts";
+import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
+import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
+import { Topology } from "../../src/sandbox/topology.ts";
+import { describeKernel, requireKernel } from "./support.ts";
+
+const pod = (name: string, ip: string, labels: Record<string, string> = {}): Pod => ({
+  namespace: "shop",
+  name,
+  labels: { app: name, ...labels },
+  ips: [ip],
+  node: "n1",
+  hostNetwork: false,
+  phase: "Running",
+  ports: [],
+  workload: { kind: "Pod", name },
+  template: false,
+  replicas: null,
+  source: null,
+});
+
+const world: World = {
+  ...emptyWorld,
+  nodes: [{ name: "n1", labels: {}, ips: ["172.18.0.11"], podCIDRs: [], source: null }],
+  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+  pods: [pod("server", "10.244.1.2"), pod("friend", "10.244.1.3"), pod("stranger", "10.244.1.4")],
+};
+
+const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
+  kind: "NetworkPolicy",
+  metadata: { namespace: "shop", name },
+  spec,
+  source: null,
+});
+
+const app = (name: string) => ({ podSelector: { matchLabels: { app: name } } });
+const port = 7000;
+
+/** Every variant lets the friend in to the port, and never the stranger. */
+const variants: readonly NetworkPolicySpec[] = [
+  { ...app("server"), ingress: [{ from: [app("friend")] }] },
+  { ...app("server"), ingress: [{ from: [app("friend")], ports: [{ protocol: "UDP", port }] }] },
+  { ...app("server"), ingress: [{ from: [{ ipBlock: { cidr: "10.244.1.3/32" } }] }] },
+  { ...app("server"), ingress: [{ from: [{ ipBlock: { cidr: "10.244.1.0/24", except: ["10.244.1.4/32"] } }] }] },
+  {
+    ...app("server"),
+    ingress: [{ from: [app("friend")], ports: [{ protocol: "UDP", port: 6000, endPort: 8000 }] }, { from: [app("x")] }],
+  },
+];
+
+/** Egress of the friend, never against the server; sometimes none. */
+const egress: readonly (NetworkPolicySpec | null)[] = [
+  null,
+  { ...app("friend"), policyTypes: ["Egress"], egress: [{ to: [app("server")] }] },
+  { ...app("friend"), policyTypes: ["Egress"], egress: [{ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }] }] },
+];
+
+function changes(step: number): Change[] {
+  const out = egress[step % egress.length]!;
+  return [
+    { op: "put", kind: "policy", object: policy("in", variants[step % variants.length]!) },
+    out === null
+      ? { op: "remove", kind: "policy", key: "NetworkPolicy/shop/out" }
+      : { op: "put", kind: "policy", object: policy("out", out) },
+    { op: "put", kind: "pod", object: pod("friend", "10.244.1.3", { step: String(step % 2) }) },
+    { op: "put", kind: "pod", object: pod("stranger", "10.244.1.4", { app: step % 2 === 0 ? "stranger" : "other" }) },
+  ];
+}
+
+const steps = 150;
+
+describeKernel("a storm of changes", () => {
+  let topology: Topology;
+  let runner: Runner;
+
+  beforeAll(async () => {
+    requireKernel();
+    topology = Topology.build(world);
+    runner = await openRunner({ netns: topology.node("n1").fd });
+  });
+
+  afterAll(async () => {
+    await runner.close();
+    topology.close();
+  });
+
+  const seat = (name: string): Seat =>
+    topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
+
+  test("loses nothing that both sides of a change allow, and lets nothing in that both deny", async () => {
+    const plan = compile({ ...world, policies: [policy("in", variants[0]!)] });
+    // Without an epoch every packet is judged by the maps.
+    const judging: Runner = { ...runner, clearMarks: () => Promise.reject(new Error("left out")) };
+    const enforcer = await Enforcer.start(plan, { node: "n1", runner: judging, collectAfter: 20 });
+    const server = udpSocket(seat("server"), port);
+    const friend = udpSocket(seat("friend"), port);
+    const stranger = udpSocket(seat("stranger"), port);
+    const to = socketAddress(seat("server").address, port);
+    const data = new Uint8Array(16);
+    const peer = new Uint8Array(28);
+    const arrived = new Map<number, number>();
+    let sent = 0;
+    let running = true;
+    try {
+      const storm = (async () => {
+        for (let step = 1; step <= steps; step++) await enforcer.apply(plan, plan.apply(changes(step)));
+        running = false;
+      })();
+      while (running) {
+        for (let i = 0; i < 50; i++, sent++) {
+          data[0] = 1;
+          sendTo(friend, data, to);
+          data[0] = 2;
+          sendTo(stranger, data, to);
+        }
+        while (receiveFrom(server, data, peer) !== wouldBlock) arrived.set(data[0]!, (arrived.get(data[0]!) ?? 0) + 1);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await storm;
+      expect(sent).toBeGreaterThan(steps);
+      expect(arrived.get(2)).toBeUndefined();
+      expect(arrived.get(1)).toBe(sent);
+    } finally {
+      for (const fd of [server, friend, stranger]) close(fd);
+      await enforcer.remove();
+    }
+  });
+});
