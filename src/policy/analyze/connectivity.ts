@@ -55,10 +55,13 @@ export function connectivity(real: Plan, options: ConnectivityOptions = {}): Con
   const rows = new MapRows(matrix);
   for (const from of endpoints) {
     const { IPv4, IPv6 } = rows.of(from.class);
-    for (const to of endpoints) {
+    const isNode = from.members[0]!.kind === "node";
+    // By index: this runs for every pair, and iterators make garbage.
+    for (let i = 0; i < endpoints.length; i++) {
+      const to = endpoints[i]!;
       let v4 = IPv4[to.class]!;
       let v6 = IPv6[to.class]!;
-      if (isExempt(from, to)) {
+      if (isNode && isExempt(from, to)) {
         if (v4 !== noFamily) v4 = everything;
         if (v6 !== noFamily) v6 = everything;
       }

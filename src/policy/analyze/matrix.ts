@@ -6,7 +6,8 @@
  */
 import type { Family } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
-import type { PeerClass, Plan, PolicyClass } from "../compile/plan.ts";
+import { portsKey } from "../compile/judge.ts";
+import type { PeerClass, Plan, PlanRule, PolicyClass } from "../compile/plan.ts";
 import type { Direction } from "../model/verdict.ts";
 import type { Endpoint, Face } from "./endpoint.ts";
 import { groupAlike } from "./group.ts";
@@ -242,24 +243,24 @@ export class ClassMatrix {
 
   #directionRows(subjects: readonly PolicyClass[], peers: readonly PeerClass[]): readonly Row[] {
     const byGroup = new Map<number, number[]>();
-    const ports = new Numbering<string>();
-    const portsOf = new Map<number, number>();
+    const portLists = new Numbering<string>();
+    const portsOf = new Int32Array(peers.length);
     for (const [number, peer] of peers.entries()) {
-      if (peer.ports.length > 0) portsOf.set(number, ports.number(JSON.stringify(peer.ports)));
+      portsOf[number] = portLists.number(portsKey(peer.ports));
       for (const group of peer.groups) {
         const members = byGroup.get(group);
         if (members === undefined) byGroup.set(group, [number]);
         else members.push(number);
       }
     }
+    const all = Array.from(peers.keys());
     const marks = new Marks(peers.length);
     return subjects.map((subject) => {
       marks.clear();
-      subject.groups.forEach(({ id }, mark) => {
-        for (const peer of byGroup.get(id) ?? []) marks.add(peer, mark);
-      });
-      if (subject.direction === "egress" && subject.rules.some((rule) => rule.ports.named.length > 0))
-        for (const [peer, mark] of portsOf) marks.add(peer, subject.groups.length + mark);
+      for (const { id } of subject.groups) marks.add(byGroup.get(id) ?? []);
+      const naming = subject.direction === "egress" ? subject.rules.filter(({ ports }) => ports.named.length > 0) : [];
+      // What a peer's ports are called matters only to a rule that it is a peer of.
+      if (naming.length > 0) marks.add(naming.some(isForAll) ? all : marks.marked, portsOf, portLists.items.length);
       return this.#directionRow(subject, peers, marks);
     });
   }
@@ -290,6 +291,8 @@ export class ClassMatrix {
   }
 }
 
+const isForAll = ({ peers }: PlanRule): boolean => peers === "everything";
+
 /** The number of the list without marks. */
 const unmarked = 0;
 
@@ -297,8 +300,7 @@ const unmarked = 0;
 class Marks {
   readonly #lists: Int32Array;
   readonly marked: number[] = [];
-  /** The list that comes of adding a mark to a list. */
-  readonly #longer = new Map<number, number>();
+  #last = unmarked;
 
   constructor(peers: number) {
     this.#lists = new Int32Array(peers);
@@ -307,19 +309,27 @@ class Marks {
   clear(): void {
     for (const peer of this.marked) this.#lists[peer] = unmarked;
     this.marked.length = 0;
+    this.#last = unmarked;
   }
 
-  /** Marks must be added in one order to all peers. */
-  add(peer: number, mark: number): void {
-    const list = this.#lists[peer]!;
-    if (list === unmarked) this.marked.push(peer);
-    const key = list * 2 ** 20 + mark;
-    let longer = this.#longer.get(key);
-    if (longer === undefined) {
-      longer = this.#longer.size + 1;
-      this.#longer.set(key, longer);
+  /**
+   * Gives a new mark to peers.
+   * @param kinds by peer, below `count`: peers of different kinds get different marks
+   */
+  add(peers: readonly number[], kinds?: Int32Array, count = 1): void {
+    const longer = new Map<number, number>();
+    for (let i = 0; i < peers.length; i++) {
+      const peer = peers[i]!;
+      const before = this.#lists[peer]!;
+      if (before === unmarked) this.marked.push(peer);
+      const key = kinds === undefined ? before : before * count + kinds[peer]!;
+      let list = longer.get(key);
+      if (list === undefined) {
+        list = ++this.#last;
+        longer.set(key, list);
+      }
+      this.#lists[peer] = list;
     }
-    this.#lists[peer] = longer;
   }
 
   of(peer: number): number {
