@@ -47,6 +47,8 @@ export interface VerifyIo {
 
 /** Mismatches after which nothing more is asked, unless told to keep going. */
 const enough = 50;
+/** Mismatches that are told in full. */
+const told = 20;
 /** Questions in memory at a time. */
 const chunkSize = 8_192;
 
@@ -86,7 +88,9 @@ export async function runVerify(world: World, options: VerifyOptions, io: Verify
     io.stdout.write(`${matrix.render(style)}\n`);
   }
   if (output === "table") {
-    for (const mismatch of found.mismatches) io.stdout.write(`${mismatchText(mismatch, style)}\n`);
+    for (const mismatch of found.mismatches.slice(0, told)) io.stdout.write(`${mismatchText(mismatch, style)}\n`);
+    if (found.mismatches.length > told)
+      io.stdout.write(`and ${found.mismatches.length - told} more mismatches (-o json has all)\n\n`);
     io.stdout.write(summaryText(found, size, style));
   }
   return found.agree ? 0 : 1;
@@ -99,6 +103,11 @@ function refusal(error: unknown): SandboxError | null {
     return new SandboxError(
       "the limit of open files is too low",
       "A pod takes one, what listens in it a few more: raise the hard limit (ulimit -Hn).",
+    );
+  if (code === "EROFS")
+    return new SandboxError(
+      `the kernel's network settings cannot be changed: ${(error as Error).message}`,
+      "In a container, /proc/sys is read-only unless it is started as privileged.",
     );
   return error instanceof SystemError ? new SandboxError(`the kernel refused: ${error.message}`) : null;
 }
