@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { policyKey } from "./compile/plan.ts";
 import { referenceVerdict } from "./evaluate/reference.ts";
-import { type ClusterRule, policyRef } from "./model/policy.ts";
-import { type Direction, directions, type Reason, type Verdict } from "./model/verdict.ts";
-import type { World } from "./model/world.ts";
+import { policyRef } from "./model/policy.ts";
+import { directions } from "./model/verdict.ts";
+import { kindsOf, withoutRules } from "./verdict-kinds.arbitrary.ts";
 import { applyToWorld, arbitraryChange, arbitraryFlow, arbitraryWorld, type WorldOptions } from "./world.arbitrary.ts";
 
 const seed = 20_261_121;
@@ -60,52 +60,10 @@ function countVerdicts(options: WorldOptions, worldCount: number, flowsPerWorld:
   for (const [i, world] of worlds.entries()) {
     for (const flow of fc.sample(arbitraryFlow(world), { seed: seed + i, numRuns: flowsPerWorld })) {
       const verdict = referenceVerdict(world, flow);
-      for (const key of describe(world, verdict)) count(key);
-      const passless = referenceVerdict(without(world, "Pass"), flow);
+      for (const key of kindsOf(world, verdict)) count(key);
+      const passless = referenceVerdict(withoutRules(world, "Pass"), flow);
       if (directions.some((direction) => passless[direction].tier !== verdict[direction].tier)) count("Pass matters");
     }
   }
   return counts;
-}
-
-function describe(world: World, verdict: Verdict): string[] {
-  const out = ["verdicts", verdict.allowed ? "allowed" : "denied"];
-  for (const direction of directions) {
-    const { tier, exempt, reasons } = verdict[direction];
-    const [first] = reasons;
-    if (exempt !== null) out.push(exempt);
-    else if (first === undefined) out.push("nothing decided");
-    else if (first.rule === null) out.push("NetworkPolicy default deny");
-    else out.push(`${tier} ${first.action}`, ...reasons.flatMap((reason) => peerKinds(world, reason, direction)));
-    if (reasons.length > 1) out.push("several reasons");
-  }
-  return out;
-}
-
-/** What kinds of peers the rule that decided has. */
-function peerKinds(world: World, { policy: ref, rule }: Reason, direction: Direction): string[] {
-  const policy = world.policies.find((one) => policyKey(policyRef(one)) === policyKey(ref))!;
-  const rules: readonly object[] = policy.spec?.[direction] ?? [];
-  const { from, to } = rules[rule!] as { from?: readonly object[] | null; to?: readonly object[] | null };
-  const peers = from ?? to ?? [];
-  const kind = policy.kind === "NetworkPolicy" ? "NetworkPolicy rule" : "cluster rule";
-  if (peers.length === 0) return [`${kind} everybody`];
-  return peers.map((peer) => {
-    const set = Object.entries(peer).flatMap(([field, value]) => (value === null ? [] : [field]));
-    return `${kind} ${set.length === 2 ? "both" : set[0]}`;
-  });
-}
-
-/** The world without cluster rules of an action. */
-function without(world: World, action: string): World {
-  const kept = (rules: readonly ClusterRule[] | null | undefined) =>
-    rules?.filter((rule) => rule.action !== action) ?? [];
-  return {
-    ...world,
-    policies: world.policies.map((policy) =>
-      policy.kind === "NetworkPolicy"
-        ? policy
-        : { ...policy, spec: { ...policy.spec, ingress: kept(policy.spec.ingress), egress: kept(policy.spec.egress) } },
-    ),
-  };
 }

@@ -800,3 +800,12 @@ export function applyToWorld(world: World, change: Change): World {
   const rest = (world[list] as readonly WorldObject[]).filter((object) => objectKey(object) !== key);
   return { ...world, [list]: change.op === "put" ? [...rest, change.object] : rest };
 }
+
+/** Up to `length` changes, each to the world that the one before left. */
+export function arbitraryChanges(world: World, length: number): fc.Arbitrary<readonly Change[]> {
+  if (length === 0) return fc.constant([]);
+  const more = arbitraryChange(world).chain((first) =>
+    arbitraryChanges(applyToWorld(world, first), length - 1).map((rest) => [first, ...rest]),
+  );
+  return fc.oneof({ weight: 1, arbitrary: fc.constant<readonly Change[]>([]) }, { weight: 9, arbitrary: more });
+}

@@ -45,7 +45,8 @@ export function firstDisagreement(
   return null;
 }
 
-const sameVerdict = (a: Verdict, b: Verdict): boolean =>
+/** Verdict, tier, exemption and reasons. */
+export const sameVerdict = (a: Verdict, b: Verdict): boolean =>
   a.allowed === b.allowed && sameDecision(a.egress, b.egress) && sameDecision(a.ingress, b.ingress);
 
 const sameDecision = (a: Decision, b: Decision): boolean =>

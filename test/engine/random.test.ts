@@ -7,11 +7,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compile } from "../../src/policy/compile/live-plan.ts";
-import type { Change } from "../../src/policy/compile/plan.ts";
 import { evaluate } from "../../src/policy/evaluate/evaluate.ts";
 import type { Source } from "../../src/policy/model/source.ts";
-import type { World } from "../../src/policy/model/world.ts";
-import { applyToWorld, arbitraryChange, arbitraryWorld } from "../../src/policy/world.arbitrary.ts";
+import { applyToWorld, arbitraryChanges, arbitraryWorld } from "../../src/policy/world.arbitrary.ts";
 import { type Asking, firstDisagreement } from "./compare.ts";
 import { engine } from "./evaluators.ts";
 
@@ -37,7 +35,7 @@ test("random worlds", { timeout }, () => {
 });
 
 test("worlds that change", { timeout }, () => {
-  const history = arbitraryWorld().chain((world) => fc.tuple(fc.constant(world), changes(world, 6)));
+  const history = arbitraryWorld().chain((world) => fc.tuple(fc.constant(world), arbitraryChanges(world, 6)));
   fc.assert(
     fc.property(history, ([start, steps]) => {
       const plan = compile(start);
@@ -53,7 +51,7 @@ test("worlds that change", { timeout }, () => {
 });
 
 test("several changes at once", { timeout }, () => {
-  const history = arbitraryWorld().chain((world) => fc.tuple(fc.constant(world), changes(world, 10)));
+  const history = arbitraryWorld().chain((world) => fc.tuple(fc.constant(world), arbitraryChanges(world, 10)));
   fc.assert(
     fc.property(history, ([start, steps]) => {
       const plan = compile(start);
@@ -80,12 +78,3 @@ test("positions of the rules that decide", { timeout }, () => {
     runs(20),
   );
 });
-
-/** Up to `length` changes, each to the world that the one before left. */
-function changes(world: World, length: number): fc.Arbitrary<readonly Change[]> {
-  if (length === 0) return fc.constant([]);
-  const more = arbitraryChange(world).chain((first) =>
-    changes(applyToWorld(world, first), length - 1).map((rest) => [first, ...rest]),
-  );
-  return fc.oneof({ weight: 1, arbitrary: fc.constant<readonly Change[]>([]) }, { weight: 9, arbitrary: more });
-}

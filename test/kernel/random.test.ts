@@ -3,9 +3,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Service, World } from "../../src/policy/model/world.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld } from "../../src/policy/world.arbitrary.ts";
-import { allot } from "../../src/sandbox/allot.ts";
-import { SandboxError } from "../../src/sandbox/error.ts";
 import { questions } from "../../src/sandbox/questions.ts";
+import { complete, withNodes } from "./random-worlds.ts";
 import { Bench, describeKernel, expectAgreement } from "./support.ts";
 
 /** A Service in front of the pods that share a pod's labels, for every container port name. */
@@ -31,29 +30,6 @@ function withServices(world: World): World {
       }),
     );
   return { ...world, services };
-}
-
-/** The nodes that changes may name are there from the start: a sandbox does not grow nodes. */
-function withNodes(world: World): World {
-  const missing = ["n1", "n2", "n3", "gone"].filter((name) => world.nodes.every((node) => node.name !== name));
-  const nodes = missing.map((name, i) => ({
-    name,
-    labels: {},
-    ips: [`172.31.0.${i + 1}`],
-    podCIDRs: [],
-    source: null,
-  }));
-  return { ...world, nodes: [...world.nodes, ...nodes] };
-}
-
-/** null: two pods of the world have one address. */
-function complete(world: World): World | null {
-  try {
-    return allot(world).world;
-  } catch (error) {
-    if (error instanceof SandboxError) return null;
-    throw error;
-  }
 }
 
 async function askAll(bench: Bench): Promise<number> {
