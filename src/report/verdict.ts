@@ -125,6 +125,8 @@ function changeLines(answer: Explanation, room: number, style: Style): string[] 
   const goal = answer.allowed ? "deny" : "allow";
   if (answer.change.length === 0) {
     if (answer.unchangeable === undefined) return [];
+    if (answer.unchangeable === "many-edits")
+      return [`No short list of edits would ${goal} all of it: ask about fewer ends.`];
     const why =
       answer.unchangeable === "no-expression" ? "no policy can tell this apart" : exemptionText[answer.unchangeable];
     return [`No change of policies would ${goal} it: ${why}.`];

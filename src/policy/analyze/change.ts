@@ -9,23 +9,23 @@ import type { World } from "../model/world.ts";
 import { type Asked, type AskOptions, askInDetail } from "./ask.ts";
 import { type Candidate, closingCandidates, narrowing, openingCandidates, type Situation } from "./candidates.ts";
 import { applyChange, type Draft, parsePath } from "./edits.ts";
-import { endOf, type PodEndpoint } from "./endpoint.ts";
+import { type Endpoint, endOf, type PodEndpoint } from "./endpoint.ts";
 import { worldOf } from "./hypothetical.ts";
 import type { Pair, Witness } from "./quantify.ts";
 import { formatReference } from "./reference.ts";
 import type { Resolved } from "./resolve.ts";
 import { targetOf } from "./rule-forms.ts";
-import { isProblem } from "./types.ts";
+import { isProblem, type Unchangeable } from "./types.ts";
 
 export interface FoundChange {
   readonly edits: readonly Draft[];
   /** Other lists that do the same with as many edits. */
   readonly alternatives: readonly (readonly Draft[])[];
   /** Set when there is no change. */
-  readonly unchangeable: Exemption | "no-expression" | null;
+  readonly unchangeable: Unchangeable | null;
 }
 
-const none = (unchangeable: FoundChange["unchangeable"]): FoundChange => ({
+const none = (unchangeable: Unchangeable): FoundChange => ({
   edits: [],
   alternatives: [],
   unchangeable,
@@ -60,25 +60,30 @@ export function findChange(asked: Asked, options: AskOptions): FoundChange {
     current = next;
   }
   const done = goal === "allow" ? current.answer.allowed : !current.answer.partly;
-  return done ? { edits, alternatives, unchangeable: null } : none("no-expression");
+  return done ? { edits, alternatives, unchangeable: null } : none("many-edits");
 }
 
 /** All that the question depends on: policies that no end of it is a subject of are left out. */
 function smallWorld({ plan, question }: Asked): World {
   const world = worldOf(plan);
+  const ends = [...question.from, ...question.to.keys()];
+  const small = worldOfEnds(world, ends);
+  // of ranges, the addresses of pods that are left out would count as outside
+  return ends.every((end) => end.kind === "pod") ? small : { ...small, pods: world.pods };
+}
+
+/** These pods, and the policies that judge them. */
+function worldOfEnds(world: World, ends: readonly Endpoint[]): World {
   const keys = new Set<string>();
   const pods = new Set<object>();
-  const ends = [...question.from, ...question.to.keys()];
   for (const end of ends) {
     if (end.kind !== "pod") continue;
     pods.add(end.pod);
     for (const direction of directions) for (const { ref } of end.subject[direction].policies) keys.add(policyKey(ref));
   }
-  // without the other pods their addresses would count as outside
-  const isSmall = ends.every((end) => end.kind === "pod");
   return {
     ...world,
-    pods: isSmall ? world.pods.filter((pod) => pods.has(pod)) : world.pods,
+    pods: world.pods.filter((pod) => pods.has(pod)),
     policies: world.policies.filter((policy) => keys.has(policyKey(policyRef(policy)))),
   };
 }
@@ -140,6 +145,7 @@ interface Tried {
 class PairChange {
   /** The question before any edit, about the whole world. */
   readonly #asked: Asked;
+  /** No more than judges the pair: it is compiled for every edit that is tried. */
   readonly #world: World;
   readonly #pair: Witness;
   readonly #goal: Outcome;
@@ -147,7 +153,7 @@ class PairChange {
 
   constructor(asked: Asked, world: World, current: Asked, pair: Witness, goal: Outcome) {
     this.#asked = asked;
-    this.#world = world;
+    this.#world = worldOfEnds(world, [pair.from, pair.to]);
     this.#pair = pair;
     this.#goal = goal;
     // what is opened is all that was asked; what is closed, only what is open

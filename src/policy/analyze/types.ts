@@ -176,8 +176,11 @@ export interface Explanation extends Omit<Answer, "kind"> {
   readonly change: readonly Edit[];
   /** Other lists of the same length. */
   readonly alternatives: readonly (readonly Edit[])[];
-  readonly unchangeable?: Exemption | "no-expression";
+  readonly unchangeable?: Unchangeable;
 }
+
+/** Why there is no change: policies do not apply, no rule can name an end, or every pair of a set needs edits of its own. */
+export type Unchangeable = Exemption | "no-expression" | "many-edits";
 
 // ---- Connectivity: `map` --------------------------------------------------------------------------------------------
 
