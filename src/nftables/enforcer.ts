@@ -2,6 +2,7 @@
 import type { Plan, PlanDelta, PolicyClass } from "../policy/compile/plan.ts";
 import type { Decision, Direction } from "../policy/model/verdict.ts";
 import { adopt } from "./adopt.ts";
+import { Collector } from "./collect.ts";
 import { Desired } from "./desired.ts";
 import { type DropExplanation, Drops } from "./drops.ts";
 import { nextEpoch, untrusted } from "./epoch.ts";
@@ -9,16 +10,7 @@ import { denyChain } from "./names.ts";
 import { type KernelNumbers, kernelNumbers } from "./numbers.ts";
 import { releaseNumbers, render } from "./render.ts";
 import { NftablesError, type Runner } from "./runner.ts";
-import {
-  garbage,
-  garbageKey,
-  mergeTouched,
-  type Purpose,
-  sequence,
-  type Touched,
-  type Transaction,
-  touchAll,
-} from "./sequence.ts";
+import { mergeTouched, type Purpose, sequence, type Touched, type Transaction, touchAll } from "./sequence.ts";
 import { defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 
@@ -59,9 +51,8 @@ export class Enforcer {
   #queue: Promise<unknown> = Promise.resolve();
   /** Where the goal moved since it was last reached. */
   readonly #pending: Readonly<Record<Direction, Touched>>[] = [];
-  #collector: NodeJS.Timeout | undefined;
-  /** What was garbage at the last look. */
-  #suspects: ReadonlySet<string> = new Set();
+  #collection: NodeJS.Timeout | undefined;
+  readonly #collector = new Collector();
 
   private constructor(options: EnforcerOptions) {
     const { node, runner, warn = () => undefined, collectAfter = 1000, ...table } = options;
@@ -125,7 +116,7 @@ export class Enforcer {
 
   /** Ends this object; the rules stay in force. */
   async stop(): Promise<void> {
-    clearTimeout(this.#collector);
+    clearTimeout(this.#collection);
     await this.#queue;
   }
 
@@ -205,6 +196,7 @@ export class Enforcer {
 
   async #reach(touched: Readonly<Record<Direction, Touched>>): Promise<TransactionStats[]> {
     const transactions = this.#sequence(touched);
+    this.#collector.reached(this.#desired.goal);
     const stats: TransactionStats[] = [];
     for (const transaction of transactions) stats.push(await this.#commit(transaction));
     if (transactions.length > 0) this.#collectLater();
@@ -230,17 +222,15 @@ export class Enforcer {
     return { purpose: transaction.purpose, operations: ops.length, milliseconds };
   }
 
-  /** Removes what has been garbage since the last look: no packet that set out before is still on its way. */
+  /** Removes what has been unused since the last look: no packet that set out before is still on its way. */
   #collectLater(): void {
-    this.#collector ??= setTimeout(() => {
-      this.#collector = undefined;
+    this.#collection ??= setTimeout(() => {
+      this.#collection = undefined;
       void this.#enqueue(async () => {
         if (this.#pending.length > 0 || this.#uncertain) return this.#collectLater(); // the goal is ahead of the kernel
-        const ops = garbage(this.#state, this.#desired.goal);
-        const due = ops.filter((op) => this.#suspects.has(garbageKey(op)));
-        this.#suspects = new Set(ops.map(garbageKey));
-        if (due.length > 0) await this.#commit({ purpose: "collect", ops: due });
-        if (ops.length > due.length) this.#collectLater();
+        const { ops, isMore } = this.#collector.look(this.#state, this.#desired.goal);
+        if (ops.length > 0) await this.#commit({ purpose: "collect", ops });
+        if (isMore) this.#collectLater();
       }).catch((error: unknown) => this.#warn(error instanceof Error ? error.message : String(error)));
     }, this.#collectAfter).unref();
   }

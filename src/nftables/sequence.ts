@@ -527,21 +527,3 @@ export function garbage(state: KernelState, goal: KernelState): Op[] {
   for (const id of state.denies) if (!denies.has(id)) out.push({ kind: "deny", id, present: false });
   return out;
 }
-
-/** Names what an operation of `garbage` removes. */
-export function garbageKey(op: Op): string {
-  switch (op.kind) {
-    case "deny":
-      return `deny ${op.id}`;
-    case "table":
-      return `table ${op.direction} ${op.table.key}`;
-    case "peer":
-      return `peer ${op.direction} ${op.peer}`;
-    case "subject":
-      return `subject ${op.direction} ${op.subject}`;
-    case "pair":
-      return `pair ${op.direction} ${op.subject} ${op.peer}`;
-    default:
-      throw new Error(`${op.kind} is no garbage`);
-  }
-}

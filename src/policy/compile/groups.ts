@@ -54,7 +54,11 @@ export const isNodeEntry = (entry: Entry): entry is NodeEntry => entry.group.kin
 const mentioned = ({ subject, peers }: PolicyState): ReadonlySet<Entry> =>
   new Set([...(subject === null ? [] : [subject]), ...peers.ingress, ...peers.egress]);
 
-/** INVARIANT: between calls every entry is mentioned by some policy that was added and not yet removed. */
+/**
+ * INVARIANT: after `settle` every entry is mentioned by some policy that was added and not yet removed. Until then a group
+ * that lost its last mention keeps its id: readers see a plan before and after all changes of one `apply`, and classes of
+ * equal content must then have groups of equal ids.
+ */
 export class Groups implements GroupInterner {
   readonly #shapes: Shapes;
   readonly #nextId: () => number;
@@ -63,6 +67,8 @@ export class Groups implements GroupInterner {
   readonly #nodeEntries = new Set<NodeEntry>();
   /** Made since the last policy was added. */
   #made: Entry[] = [];
+  /** Lost their last mention since `settle`. */
+  readonly #left = new Set<Entry>();
 
   constructor(shapes: Shapes, nextId: () => number) {
     this.#shapes = shapes;
@@ -101,7 +107,13 @@ export class Groups implements GroupInterner {
   }
 
   remove(policy: PolicyState): void {
-    for (const entry of mentioned(policy)) if (--entry.refs === 0) this.#drop(entry);
+    for (const entry of mentioned(policy)) if (--entry.refs === 0) this.#left.add(entry);
+  }
+
+  /** Forgets groups that no policy mentions any more. */
+  settle(): void {
+    for (const entry of this.#left) if (entry.refs === 0) this.#drop(entry);
+    this.#left.clear();
   }
 
   pods(namespaces: string | LabelSelector, pods: LabelSelector): PodGroup | null {

@@ -124,6 +124,27 @@ describe("apply", () => {
     );
   });
 
+  test("classes of equal content have groups of equal ids, whatever came and went in one call", () => {
+    fc.assert(
+      fc.property(arbitraryWorld(), (world) => {
+        const live = compile(world);
+        const ids = (): unknown => [
+          ...directions.map((direction) =>
+            [...live.pods.values()].filter(hasClasses).map((pod) => live.policyClass(pod, direction).groups),
+          ),
+          ...directions.map((direction) => live.netClasses(direction).map(({ peer }) => peer.groups)),
+        ];
+        const before = ids();
+        live.apply([
+          ...Array.from(live.policies.keys(), (key): Change => ({ op: "remove", kind: "policy", key })),
+          ...world.policies.map((object): Change => ({ op: "put", kind: "policy", object })),
+        ]);
+        same(ids(), before);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test("leaves nothing behind when everything is removed", () => {
     fc.assert(
       fc.property(arbitraryWorld(), (world) => {

@@ -93,6 +93,7 @@ class Engine implements LivePlan {
     for (const service of world.services) this.services.set(namespacedName(service), service);
     for (const pod of world.pods) this.#putPod(pod);
     for (const policy of world.policies) this.#putPolicy(policy);
+    this.#groups.settle();
   }
 
   apply(changes: readonly Change[]): PlanDelta {
@@ -101,6 +102,7 @@ class Engine implements LivePlan {
     try {
       for (const change of changes) this.#apply(change);
     } finally {
+      this.#groups.settle();
       this.#delta = null;
     }
     return delta;
