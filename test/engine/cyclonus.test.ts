@@ -1,5 +1,6 @@
 /** Cyclonus's 230 generated cases, cell by cell and direction by direction, through both evaluators. */
 import { describe, expect, test } from "vitest";
+import { families } from "../../src/net/address.ts";
 import { type CyclonusCell, cyclonusCases, cyclonusCells, cyclonusWorld } from "../spec/cases.ts";
 import { evaluators } from "./evaluators.ts";
 
@@ -14,14 +15,14 @@ test("no case is missing", () => {
 });
 
 describe.each(evaluators)("$name", (evaluator) => {
-  test("every cell", () => {
+  test.each(families)("every cell, %s", (family) => {
     let cells = 0;
     let loopbacks = 0;
     const wrong: unknown[] = [];
     for (const { title, step } of steps) {
-      const world = cyclonusWorld(step);
+      const world = cyclonusWorld(step, family);
       const ask = evaluator.open(world);
-      for (const cell of cyclonusCells(step, world)) {
+      for (const cell of cyclonusCells(step, world, family)) {
         cells++;
         if (cell.loopback) loopbacks++;
         else {

@@ -319,7 +319,19 @@ const cyclonusPorts = [80, 81].flatMap((number) =>
   })),
 );
 
-export function cyclonusWorld({ pods, policies }: CyclonusStep): World {
+/** `192.168.1.1` → `fd00::c0a8:101`, and networks with 96 bits more: the cases are about IPv4 alone. */
+function inIPv6(text: string): string {
+  const [address = "", prefix] = text.split("/");
+  const [a = 0, b = 0, c = 0, d = 0] = address.split(".").map(Number);
+  const moved = `fd00::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  return prefix === undefined ? moved : `${moved}/${96 + Number(prefix)}`;
+}
+
+const allInIPv6 = (policies: CyclonusStep["policies"]): CyclonusStep["policies"] =>
+  JSON.parse(JSON.stringify(policies).replaceAll(/\d+\.\d+\.\d+\.\d+\/\d+/g, inIPv6)) as CyclonusStep["policies"];
+
+/** `family`: the same case with every address moved to that family. */
+export function cyclonusWorld({ pods, policies }: CyclonusStep, family: Family = "IPv4"): World {
   const namespaces = new Map(pods.map((pod) => [pod.Namespace, pod.NamespaceLabels]));
   return {
     ...emptyWorld,
@@ -328,7 +340,7 @@ export function cyclonusWorld({ pods, policies }: CyclonusStep): World {
       namespace: pod.Namespace,
       name: pod.Name,
       labels: pod.Labels,
-      ips: [pod.IP],
+      ips: [family === "IPv4" ? pod.IP : inIPv6(pod.IP)],
       node: null,
       hostNetwork: false,
       phase: "Running",
@@ -338,7 +350,7 @@ export function cyclonusWorld({ pods, policies }: CyclonusStep): World {
       replicas: null,
       source: null,
     })),
-    policies: policies.map((policy) =>
+    policies: (family === "IPv4" ? policies : allInIPv6(policies)).map((policy) =>
       toPolicy({ ...policy, apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" }),
     ),
   };
@@ -354,7 +366,7 @@ export interface CyclonusCell {
   readonly loopback: boolean;
 }
 
-export function* cyclonusCells(step: CyclonusStep, world: World): Generator<CyclonusCell> {
+export function* cyclonusCells(step: CyclonusStep, world: World, family: Family = "IPv4"): Generator<CyclonusCell> {
   const pods = step.order.map((ref) => endOf(world, ref));
   const outcome = (table: CyclonusTable, key: keyof CyclonusTable, row: number, column: number): Outcome => {
     const letter = table[key]?.[row]?.[column];
@@ -366,7 +378,7 @@ export function* cyclonusCells(step: CyclonusStep, world: World): Generator<Cycl
     for (const [row, from] of pods.entries()) {
       for (const [column, to] of pods.entries()) {
         yield {
-          flow: { from, to, family: "IPv4", protocol, port: Number(port) },
+          flow: { from, to, family, protocol, port: Number(port) },
           combined: outcome(step.Combined, key, row, column),
           ingress: outcome(step.Ingress, key, row, column),
           egress: outcome(step.Egress, key, row, column),
