@@ -75,7 +75,7 @@ function changes(step: number): Change[] {
   ];
 }
 
-const steps = 150;
+const duration = 4000; // ms
 
 describeKernel("a storm of changes", () => {
   let topology: Topology;
@@ -111,9 +111,11 @@ describeKernel("a storm of changes", () => {
     let running = true;
     try {
       const storm = (async () => {
-        for (let step = 1; step <= steps; step++) await enforcer.apply(plan, plan.apply(changes(step)));
+        const end = performance.now() + duration;
+        for (let step = 1; performance.now() < end; step++) await enforcer.apply(plan, plan.apply(changes(step)));
+      })().finally(() => {
         running = false;
-      })();
+      });
       while (running) {
         for (let i = 0; i < 50; i++, sent++) {
           data[0] = 1;
@@ -125,7 +127,7 @@ describeKernel("a storm of changes", () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       await storm;
-      expect(sent).toBeGreaterThan(steps);
+      expect(sent).toBeGreaterThan(0);
       expect(arrived.get(2)).toBeUndefined();
       expect(arrived.get(1)).toBe(sent);
     } finally {
