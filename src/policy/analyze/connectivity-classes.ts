@@ -54,27 +54,32 @@ export function connectivityClasses(plan: Plan): ConnectivityClasses {
 class Half {
   readonly #matrix: ClassMatrix;
   readonly #seed: number;
-  /** By class: of its members' hashes the sum, and the sum of the squares, which are the pairs of members with themselves. */
-  readonly #sums: Int32Array;
-  readonly #squares: Int32Array;
+  /** By class: the sums of its members' hashes as source and as destination; sources and destinations hash differently. */
+  readonly #from: Int32Array;
+  readonly #to: Int32Array;
+  /** By class: what the pairs of members with themselves would add. */
+  readonly #selves: Int32Array;
   readonly #ports = new Map<number, number>();
   #total = 0;
 
   constructor(matrix: ClassMatrix, seed: number) {
     this.#matrix = matrix;
     this.#seed = seed;
-    this.#sums = new Int32Array(matrix.classes.length);
-    this.#squares = new Int32Array(matrix.classes.length);
+    this.#from = new Int32Array(matrix.classes.length);
+    this.#to = new Int32Array(matrix.classes.length);
+    this.#selves = new Int32Array(matrix.classes.length);
     for (const [index, { members }] of matrix.classes.entries())
       for (const { ref } of members) {
-        const hash = fnv1a(ref, seed);
-        this.#sums[index] = this.#sums[index]! + hash;
-        this.#squares[index] = this.#squares[index]! + Math.imul(hash, hash);
+        const from = fnv1a(`from ${ref}`, seed);
+        const to = fnv1a(`to ${ref}`, seed);
+        this.#from[index] = this.#from[index]! + from;
+        this.#to[index] = this.#to[index]! + to;
+        this.#selves[index] = this.#selves[index]! + Math.imul(from, to);
       }
   }
 
   add(from: number, to: number, IPv4: number, IPv6: number): void {
-    const pairs = (Math.imul(this.#sums[from]!, this.#sums[to]!) - (from === to ? this.#squares[from]! : 0)) | 0;
+    const pairs = (Math.imul(this.#from[from]!, this.#to[to]!) - (from === to ? this.#selves[from]! : 0)) | 0;
     this.#total = (this.#total + Math.imul(pairs, this.#hash(IPv4, IPv6))) | 0;
   }
 
@@ -96,5 +101,5 @@ class Half {
 function fnv1a(text: string, seed: number): number {
   let hash = seed | 0;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash;
+  return hash | 1; // odd: a product with it loses nothing
 }
