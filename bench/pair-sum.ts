@@ -1,5 +1,4 @@
 /** The whole map without its text: every pair of endpoints looked up, and a sum over all of them. */
-import { families } from "../src/net/address.ts";
 import { isListed } from "../src/policy/analyze/connectivity.ts";
 import { mapEndpoints } from "../src/policy/analyze/map-endpoints.ts";
 import { isExempt, MapRows } from "../src/policy/analyze/map-rows.ts";
@@ -29,6 +28,9 @@ const mix = (a: number, b: number): number => {
   return mixed ^ (mixed >>> 13);
 };
 
+const openPorts = (set: number, isOpen: boolean): number => (isOpen && set !== noFamily ? everything : set);
+
+/** Numbers and a checksum of the map of a plan. */
 export function pairSum(plan: Plan, level: Level): PairSum {
   const { matrix, endpoints } = mapEndpoints(plan, {}, level);
   const rows = new MapRows(matrix);
@@ -42,23 +44,26 @@ export function pairSum(plan: Plan, level: Level): PairSum {
     }
     return known;
   };
+  const classes = Int32Array.from(endpoints, (endpoint) => endpoint.class);
   let pairs = 0;
   let connections = 0;
   let sum = 0;
-  for (const [i, from] of endpoints.entries()) {
-    const row = rows.of(from.class);
-    for (const [j, to] of endpoints.entries()) {
+  for (let i = 0; i < endpoints.length; i++) {
+    const from = endpoints[i]!;
+    const { IPv4, IPv6 } = rows.of(from.class);
+    const isNode = from.members[0]!.kind === "node";
+    for (let j = 0; j < endpoints.length; j++) {
+      const to = endpoints[j]!;
       if (!isListed(from, to)) continue;
       pairs++;
-      const exempt = isExempt(from, to);
-      let isOpen = false;
-      for (const family of families) {
-        const set = row[family][to.class]!;
-        if (set <= nothing) continue;
-        isOpen = true;
-        sum = (sum + mix(mix(names[i]!, names[j]!), portHash(exempt ? everything : set))) | 0;
-      }
-      if (isOpen || (exempt && row.IPv4[to.class] !== noFamily)) connections++;
+      const isOpen = isNode && isExempt(from, to);
+      const v4 = openPorts(IPv4[classes[j]!]!, isOpen);
+      const v6 = openPorts(IPv6[classes[j]!]!, isOpen);
+      if (v4 <= nothing && v6 <= nothing) continue;
+      connections++;
+      const pair = mix(names[i]!, names[j]!);
+      if (v4 > nothing) sum = (sum + mix(pair, portHash(v4))) | 0;
+      if (v6 > nothing) sum = (sum + mix(~pair, portHash(v6))) | 0;
     }
   }
   return {

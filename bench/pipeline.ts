@@ -1,13 +1,13 @@
 /**
- * One run from files to the whole map, in a process of its own: `node bench/pipeline.ts PATH LEVEL`. What a user waits
+ * Child of `analysis.ts`: one run from files to the whole map, in a process of its own: `node bench/pipeline.ts PATH LEVEL`. What a user waits
  * for, with nothing warmed up; and the most memory that it took.
  */
 import { loadManifests } from "../src/manifests/index.ts";
 import { compile } from "../src/policy/compile/live-plan.ts";
 import { type PairSum, pairSum } from "./pair-sum.ts";
 
+/** Times in ms. */
 export interface Pipeline {
-  /** ms */
   readonly read: number;
   readonly compile: number;
   readonly map: number;

@@ -47,8 +47,12 @@ export interface Results {
   readonly suites: readonly Suite[];
 }
 
+/** Where a full run leaves its results; committed, so that commits can be compared. */
+export const latest = "bench/results/latest.json";
+
 /** @throws {Error} when there is none */
 export const readResults = (path: string): Results => JSON.parse(readFileSync(path, "utf8")) as Results;
+export const readSuite = (path: string): Suite => JSON.parse(readFileSync(path, "utf8")) as Suite;
 
 export const writeJson = (path: string, value: Results | Suite): void =>
   writeFileSync(path, `${JSON.stringify(value, null, 1)}\n`);

@@ -43,6 +43,7 @@ export function appManifests(workloads: number, seed = 1): Manifest[] {
     for (let i = 0; i < size; i++) {
       const tier = tierOf(i);
       const app = appName(i);
+      const other = random() < 0.5 ? team : `team-${below(teams)}`;
       manifests.push(deployment(namespace, app, { app, tier, "app.kubernetes.io/part-of": team }), {
         apiVersion: "networking.k8s.io/v1",
         kind: "NetworkPolicy",
@@ -76,7 +77,7 @@ export function appManifests(workloads: number, seed = 1): Manifest[] {
             {
               to: [
                 {
-                  namespaceSelector: { matchLabels: { team: `team-${below(teams)}`, stage: "production" } },
+                  namespaceSelector: { matchLabels: { team: other, stage: "production" } },
                   podSelector: { matchLabels: { tier: tiers[below(tiers.length)]! } },
                 },
               ],

@@ -1,0 +1,19 @@
+/** What every suite's command line does: `node bench/SUITE.ts [--quick] [--out FILE]`. */
+import { type Suite, writeJson } from "./results.ts";
+import { suiteLines } from "./table.ts";
+
+export async function suiteMain(
+  name: string,
+  command: string,
+  measure: (quick: boolean) => Promise<Pick<Suite, "figures" | "notes">>,
+): Promise<void> {
+  const args = process.argv.slice(2);
+  const quick = args.includes("--quick");
+  const start = performance.now();
+  const { figures, notes } = await measure(quick);
+  const seconds = (performance.now() - start) / 1000;
+  const suite: Suite = { name, command: quick ? `${command} --quick` : command, seconds, figures, notes };
+  const out = args.indexOf("--out");
+  if (out >= 0) writeJson(args[out + 1]!, suite);
+  process.stdout.write(`${suiteLines(suite).join("\n")}\n`);
+}

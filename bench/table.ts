@@ -1,0 +1,56 @@
+/** Figures as text. */
+import type { Figure, Suite } from "./results.ts";
+import { figureValue, isMet, medianDeviation, medianInterval } from "./statistics.ts";
+
+/** Three significant digits, no exponent. */
+export function formatNumber(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1000) return Math.round(value).toLocaleString("en");
+  return size >= 100
+    ? value.toFixed(0)
+    : size >= 10
+      ? value.toFixed(1)
+      : size >= 1
+        ? value.toFixed(2)
+        : value.toFixed(3);
+}
+
+const withUnit = (value: number, unit: string): string =>
+  unit === "ms" && Math.abs(value) >= 1000
+    ? `${formatNumber(value / 1000)} s`
+    : `${formatNumber(value)}${unit === "" ? "" : ` ${unit}`}`;
+
+export const formatValue = (figure: Figure): string => withUnit(figureValue(figure), figure.unit);
+
+/** `median 12.1, ± 0.3 (MAD), 95 % 11.8 to 12.9, 20 samples`. */
+export function formatNoise({ samples, statistic, unit }: Figure): string {
+  const n = `${samples.length} sample${samples.length === 1 ? "" : "s"}`;
+  if (samples.length === 1) return n;
+  const worst = Math.max(...samples);
+  if (statistic === "best") return `best of ${samples.length}, worst ${withUnit(worst, unit)}`;
+  const [low, high] = medianInterval(samples);
+  const range = samples.length < 6 ? "all" : "95 %";
+  return `median of ${samples.length}, MAD ${withUnit(medianDeviation(samples), unit)}, ${range} in ${formatNumber(low)} to ${formatNumber(high)}`;
+}
+
+export function formatTarget(figure: Figure): string {
+  const { target, unit } = figure;
+  if (target === undefined) return "";
+  const goal = "atMost" in target ? `≤ ${withUnit(target.atMost, unit)}` : `≥ ${withUnit(target.atLeast, unit)}`;
+  return `${goal}: ${isMet(figure) ? "met" : "NOT met"}`;
+}
+
+export function suiteLines({ name, seconds, figures }: Suite): string[] {
+  const width = Math.max(...figures.map(({ what }) => what.length));
+  return [
+    `${name}, ${seconds.toFixed(0)} s`,
+    ...figures.map((figure) =>
+      [
+        `  ${figure.what.padEnd(width)}`,
+        formatValue(figure).padStart(10),
+        formatTarget(figure).padEnd(20),
+        [formatNoise(figure), figure.detail].filter((part) => part !== undefined).join("; "),
+      ].join("  "),
+    ),
+  ];
+}
