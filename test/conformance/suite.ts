@@ -1,4 +1,4 @@
-/** Declares the tests of a suite of scenarios: through the engine, through the reference, and in the kernel over both families. */
+/** Declares the tests of suites of scenarios. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { families } from "../../src/net/address.ts";
@@ -16,7 +16,8 @@ export const rowsOfTheLaw = (letter: "N" | "Q"): string[] =>
     .filter(([, id]) => id!.startsWith(letter))
     .map(([, id, title]) => `${id} ${title}`);
 
-export function describeSuite(name: string, base: World, scenarios: readonly Scenario[]): void {
+/** Through the engine and through the reference. */
+export function describeEvaluators(name: string, base: World, scenarios: readonly Scenario[]): void {
   describe.each(evaluators)(`${name}, $name`, (evaluator) => {
     test.each(scenarios)("$id $title", (scenario) => {
       for (const [i, { world, cells }] of statesOf(base, scenario).entries()) {
@@ -29,6 +30,11 @@ export function describeSuite(name: string, base: World, scenarios: readonly Sce
       }
     });
   });
+}
+
+/** In the kernel as well, over both families. */
+export function describeSuite(name: string, base: World, scenarios: readonly Scenario[]): void {
+  describeEvaluators(name, base, scenarios);
 
   describeKernel(`${name}, kernel`, () => {
     let stage: Stage;
