@@ -12,12 +12,12 @@ import type { Figure, Suite, Target } from "./results.ts";
 import type { Stage } from "./stages.ts";
 import { median } from "./statistics.ts";
 import { suiteMain } from "./suite.ts";
+import { describeSum } from "./table.ts";
 import { appManifests, jsonDump, type Manifest, profileManifests, writeFolder, yamlDump } from "./worlds.ts";
 
 interface MeasuredWorld {
   readonly id: string;
   readonly title: string;
-  readonly level: "pod" | "workload";
   readonly manifests: () => Manifest[];
   /** As the files of a repository; else as one dump. */
   readonly isFolder: boolean;
@@ -26,7 +26,6 @@ interface MeasuredWorld {
 const workloads = (count: number): MeasuredWorld => ({
   id: String(count),
   title: `${count.toLocaleString("en")} workloads, as many policies`,
-  level: "workload",
   manifests: () => appManifests(count),
   isFolder: true,
 });
@@ -34,7 +33,6 @@ const workloads = (count: number): MeasuredWorld => ({
 const profile: MeasuredWorld = {
   id: "profile",
   title: "real-cluster profile: 5,413 pods, 604 namespaces, 13,678 policies",
-  level: "pod",
   manifests: profileManifests,
   isFolder: false,
 };
@@ -46,8 +44,8 @@ const stageTitles: Readonly<Record<string, string>> = {
   YAML: "read YAML",
   JSON: "read JSON",
   compile: "compile",
-  map: "full map, as data",
-  sum: "full map, computed",
+  classes: "full map, computed as classes",
+  map: "full map, listed",
   verdict: "one verdict (evaluate)",
   query: "one query (can, with its references)",
   pod: "one pod relabelled",
@@ -107,8 +105,8 @@ async function write(folder: string, { id, manifests, isFolder }: MeasuredWorld)
 const less = { better: "less", statistic: "median", unit: "ms" } as const;
 
 /** The stages apart. */
-function stageFigures({ id, title, level }: MeasuredWorld, { yaml, json }: Files, seconds: number): Figure[] {
-  return child<Stage[]>("stages.ts", yaml, json, level, String(seconds)).map(({ name, samples, detail }) => {
+function stageFigures({ id, title }: MeasuredWorld, { yaml, json }: Files, seconds: number): Figure[] {
+  return child<Stage[]>("stages.ts", yaml, json, String(seconds)).map(({ name, samples, detail }) => {
     const target = stageTargets[name];
     return {
       ...less,
@@ -122,11 +120,10 @@ function stageFigures({ id, title, level }: MeasuredWorld, { yaml, json }: Files
 }
 
 /** From YAML to the computed map in one cold process. */
-function pipelineFigures({ id, title, level }: MeasuredWorld, { yaml }: Files, runs: number): Figure[] {
-  const results = Array.from({ length: runs }, () => child<Pipeline>("pipeline.ts", yaml, level));
+function pipelineFigures({ id, title }: MeasuredWorld, { yaml }: Files, runs: number): Figure[] {
+  const results = Array.from({ length: runs }, () => child<Pipeline>("pipeline.ts", yaml));
   const part = (name: "read" | "compile" | "map" | "cpu"): string =>
     `${name === "cpu" ? "CPU" : name} ${median(results.map((result) => result[name])).toFixed(0)} ms`;
-  const { pairs, connections, checksum } = results[0]!.sum;
   return [
     {
       ...less,
@@ -134,7 +131,7 @@ function pipelineFigures({ id, title, level }: MeasuredWorld, { yaml }: Files, r
       id: `analysis/${id}/cold`,
       what: `${title}: read YAML, compile and compute the map, cold`,
       samples: results.map((result) => result.read + result.compile + result.map),
-      detail: `${part("read")}, ${part("compile")}, ${part("map")}; ${part("cpu")} with all threads; ${pairs} pairs, ${connections} connected, checksum ${checksum}`,
+      detail: `${part("read")}, ${part("compile")}, ${part("map")}; ${part("cpu")} with all threads; ${describeSum(results[0]!.sum)}`,
       ...(id === profile.id && { target: { atMost: 10_000 } }),
     },
     {
@@ -229,7 +226,8 @@ async function measure(quick: boolean): Promise<Pick<Suite, "figures" | "notes">
     figures: [...figures, ...growth(figures)],
     notes: [
       "Each Deployment has a policy with three ingress and three egress rules: selectors by label and by expression, namespaceSelectors, ipBlocks with except, named ports and ranges (bench/worlds.ts).",
-      "The profile has the published histograms of a real cluster (bench/profile.ts); its map is by pod, not by workload.",
+      "The profile has the published histograms of a real cluster (bench/profile.ts).",
+      "Computed as classes: every pair of endpoints is judged, counted and summed up, but not listed.",
       "Cold times and whole processes start with nothing compiled or cached by the engine of the language; the stages apart are repeated in one warm process.",
       "The checksum is over all pairs and their ports: equal maps have equal sums.",
     ],

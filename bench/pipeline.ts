@@ -1,10 +1,10 @@
 /**
- * Child of `analysis.ts`: one run from files to the whole map, in a process of its own: `node bench/pipeline.ts PATH LEVEL`. What a user waits
+ * Child of `analysis.ts`: one run from files to the whole map, in a process of its own: `node bench/pipeline.ts PATH`. What a user waits
  * for, with nothing warmed up; and the most memory that it took.
  */
 import { loadManifests } from "../src/manifests/index.ts";
+import { type ConnectivityClasses, connectivityClasses } from "../src/policy/analyze/connectivity-classes.ts";
 import { compile } from "../src/policy/compile/live-plan.ts";
-import { type PairSum, pairSum } from "./pair-sum.ts";
 
 /** Times in ms. */
 export interface Pipeline {
@@ -13,10 +13,10 @@ export interface Pipeline {
   readonly map: number;
   readonly cpu: number;
   readonly peakMB: number;
-  readonly sum: PairSum;
+  readonly sum: ConnectivityClasses;
 }
 
-const [path, level] = process.argv.slice(2);
+const [path] = process.argv.slice(2);
 const times: number[] = [];
 let last = performance.now();
 const lap = (): void => {
@@ -29,7 +29,7 @@ if (problems.length > 0) throw new Error(problems[0]!.message);
 lap();
 const plan = compile(world);
 lap();
-const sum = pairSum(plan, level === "pod" ? "pod" : "workload");
+const sum = connectivityClasses(plan);
 lap();
 const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
 const result: Pipeline = {

@@ -1,10 +1,11 @@
 /**
  * Child of `analysis.ts`: the stages of one world apart, warmed up, in a process of its own:
- * `node bench/stages.ts YAML JSON pod|workload SECONDS`. Times in ms.
+ * `node bench/stages.ts YAML JSON SECONDS`. Times in ms.
  */
 import { loadManifests } from "../src/manifests/index.ts";
 import { ask } from "../src/policy/analyze/ask.ts";
 import { connectivity } from "../src/policy/analyze/connectivity.ts";
+import { connectivityClasses } from "../src/policy/analyze/connectivity-classes.ts";
 import { parsePort } from "../src/policy/analyze/port-reference.ts";
 import { parseReference, podReference, type Reference } from "../src/policy/analyze/reference.ts";
 import { isProblem, type Problem } from "../src/policy/analyze/types.ts";
@@ -13,8 +14,8 @@ import type { Change, LivePlan } from "../src/policy/compile/plan.ts";
 import { evaluate } from "../src/policy/evaluate/evaluate.ts";
 import { directions } from "../src/policy/model/verdict.ts";
 import { isFinished, namespacedName, type Pod, type World } from "../src/policy/model/world.ts";
-import { pairSum } from "./pair-sum.ts";
 import { median, quantile } from "./statistics.ts";
+import { describeSum } from "./table.ts";
 
 export interface Stage {
   readonly name: string;
@@ -22,7 +23,7 @@ export interface Stage {
   readonly detail?: string;
 }
 
-const [yaml, json, level, seconds] = process.argv.slice(2);
+const [yaml, json, seconds] = process.argv.slice(2);
 const budget = Number(seconds) * 1000;
 const stages: Stage[] = [];
 
@@ -79,18 +80,16 @@ await long("compile", () => {
 });
 const live = plan!;
 
-const mapLevel = level === "pod" ? "pod" : "workload";
-let sum = pairSum(live, mapLevel);
+let sum = connectivityClasses(live);
 await long(
-  "sum",
+  "classes",
   () => {
-    sum = pairSum(live, mapLevel);
+    sum = connectivityClasses(live);
   },
-  () =>
-    `${sum.pairs} pairs of ${sum.endpoints} endpoints in ${sum.classes} classes, ${sum.connections} connected, checksum ${sum.checksum}`,
+  () => describeSum(sum),
 );
 // Above that, the list alone would be what is measured.
-if (sum.connections < 100_000) await long("map", () => void connectivity(live, { level: mapLevel }));
+if (sum.connections < 100_000) await long("map", () => void connectivity(live));
 
 const subjects = pods.filter((pod) => !isFinished(pod) && !pod.hostNetwork);
 const some = <T>(list: readonly T[], i: number): T => list[(i * 977) % list.length]!;

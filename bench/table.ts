@@ -1,4 +1,5 @@
 /** Figures as text. */
+import type { ConnectivityClasses } from "../src/policy/analyze/connectivity-classes.ts";
 import type { Figure, Suite } from "./results.ts";
 import { figureValue, isMet, medianDeviation, medianInterval } from "./statistics.ts";
 
@@ -54,3 +55,7 @@ export function suiteLines({ name, seconds, figures }: Suite): string[] {
     ),
   ];
 }
+
+/** A map that is not printed. */
+export const describeSum = ({ endpoints, classes, connections, checksum }: ConnectivityClasses): string =>
+  `${endpoints} × ${endpoints} pairs in ${classes} classes, ${connections} connected, checksum ${checksum}`;

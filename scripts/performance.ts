@@ -1,0 +1,65 @@
+/** Writes docs/performance.md from the results of a run: `npm run docs:performance [-- FILE]`. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { type Figure, latest, type Results, readResults, type Suite } from "../bench/results.ts";
+import { isMet } from "../bench/statistics.ts";
+import { formatNoise, formatTarget, formatValue } from "../bench/table.ts";
+
+const page = "docs/performance.md";
+/** Written by hand, from profiles. */
+const costs = "bench/costs.md";
+
+const cell = (text: string): string => text.replaceAll("|", "\\|");
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map((figure) =>
+    [figure.what, formatValue(figure), formatTarget(figure), formatNoise(figure), figure.detail ?? ""].map(cell),
+  );
+  return [["", "value", "target", "noise", "besides"], ["---", "---:", "---", "---", "---"], ...rows]
+    .map((row) => `| ${row.join(" | ")} |`)
+    .join("\n");
+}
+
+function suiteSection({ name, command, seconds, figures, notes }: Suite): string {
+  const title = name[0]!.toUpperCase() + name.slice(1);
+  return `## ${title}
+
+\`${command}\`, ${seconds.toFixed(0)} s
+
+${table(figures)}
+
+${notes.map((note) => `- ${note}`).join("\n")}
+`;
+}
+
+function targetsSection(figures: readonly Figure[]): string {
+  const aimed = figures.filter((figure) => figure.target !== undefined);
+  const missed = aimed.filter((figure) => isMet(figure) === false);
+  const summary = `${aimed.length - missed.length} of ${aimed.length} targets are met in this run.`;
+  const list = missed.map((figure) => `- not met: ${figure.what}: ${formatValue(figure)}, ${formatTarget(figure)}`);
+  return `${[summary, ...list].join("\n")}\n`;
+}
+
+function performancePage(results: Results, costsText: string): string {
+  const { machine, suites, commit, date } = results;
+  const [before, after] = machine.load;
+  const busy =
+    before > machine.cores
+      ? " Other programs were using the machine: the times are longer than they would be on a quiet one."
+      : "";
+  return `# Performance
+
+Written by \`npm run docs:performance\` from \`${latest}\`, which \`npm run bench\` leaves behind; do not edit.
+\`npm run bench -- --quick\` takes less than a minute, \`npm run bench:compare -- A B\` compares two commits, or two files of results.
+
+Commit ${commit}, ${date.slice(0, 10)}. ${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryMB / 1024)} GB; Linux ${machine.kernel}; Node ${machine.node}. Load ${before.toFixed(1)} before, ${after.toFixed(1)} after.${busy}
+
+${targetsSection(suites.flatMap(({ figures }) => figures))}
+How to read the tables: *median* figures stand with the median absolute deviation (MAD) and the interval that holds the
+median with 95 % confidence; with fewer than six samples it is their whole range. *Best* figures are the least of all samples.
+
+${suites.map(suiteSection).join("\n")}
+${costsText}`;
+}
+
+writeFileSync(page, performancePage(readResults(process.argv[2] ?? latest), readFileSync(costs, "utf8")));
+process.stdout.write(`${page}\n`);
