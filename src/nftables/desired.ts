@@ -5,8 +5,8 @@ import { type Direction, directions } from "../policy/model/verdict.ts";
 import { isFinished } from "../policy/model/world.ts";
 import { DirectionGoal } from "./direction-goal.ts";
 import type { Drops } from "./drops.ts";
-import type { Touched } from "./sequence.ts";
 import { emptyState, type KernelState } from "./state.ts";
+import type { Touched } from "./touched.ts";
 
 /** Who has an address. */
 type Owner = NonNullable<ReturnType<Plan["endAt"]>>;

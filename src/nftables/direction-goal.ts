@@ -6,8 +6,8 @@ import type { Drops } from "./drops.ts";
 import { type Hash, hash } from "./names.ts";
 import { withoutLone } from "./nets.ts";
 import { type PortTable, tableOf } from "./port-table.ts";
-import type { Touched } from "./sequence.ts";
 import { type DirectionState, type NetPiece, nobody, unruled } from "./state.ts";
+import type { Touched } from "./touched.ts";
 import { Uses } from "./uses.ts";
 
 /** A subject class and what its rules look at. */

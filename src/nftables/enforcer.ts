@@ -10,9 +10,10 @@ import { denyChain } from "./names.ts";
 import { type KernelNumbers, kernelNumbers } from "./numbers.ts";
 import { releaseNumbers, render } from "./render.ts";
 import { NftablesError, type Runner } from "./runner.ts";
-import { mergeTouched, type Purpose, sequence, type Touched, type Transaction, touchAll } from "./sequence.ts";
+import { type Purpose, sequence, type Transaction } from "./sequence.ts";
 import { defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
+import { mergeTouched, type Touched, touchAll } from "./touched.ts";
 
 export interface EnforcerOptions extends Partial<TableOptions> {
   /** Name of the node whose pods are enforced. */

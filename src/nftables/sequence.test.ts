@@ -9,9 +9,10 @@ import type { World } from "../policy/model/world.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld, endsOf, protocolPorts } from "../policy/world.arbitrary.ts";
 import { Desired } from "./desired.ts";
 import { Drops } from "./drops.ts";
-import { garbage, sequence, type Touched, type Transaction, touchAll } from "./sequence.ts";
+import { garbage, sequence, type Transaction } from "./sequence.ts";
 import { judge, judgeAcross, maxLookups, type Packet } from "./simulate.ts";
 import { applyOp, cloneState, emptyState, type KernelState, type Op, reachable } from "./state.ts";
+import { type Touched, touchAll } from "./touched.ts";
 
 interface History {
   readonly world: World;
