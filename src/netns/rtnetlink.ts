@@ -140,16 +140,19 @@ export interface Route {
   readonly link: number;
   /** Delivered here instead of sent out. */
   readonly local?: boolean;
+  /** In the table that is asked first, where the kernel keeps its own addresses. */
+  readonly first?: boolean;
 }
 
 function routeMessage(
   type: number,
   flags: number,
-  { destination, prefix, link, local = false }: Route,
+  { destination, prefix, link, local = false, first = false }: Route,
 ): NetlinkMessage {
   const RTA_DST = 1;
   const RTA_OIF = 4;
   const mainTable = 254;
+  const localTable = 255;
   const fromBoot = 3;
   const scopeLink = 253;
   const scopeHost = 254;
@@ -158,7 +161,7 @@ function routeMessage(
   const writer = new ByteWriter();
   writer.u8(domainOf(destination)).u8(prefix).u8(0).u8(0);
   writer
-    .u8(mainTable)
+    .u8(first ? localTable : mainTable)
     .u8(fromBoot)
     .u8(destination.length === 16 ? 0 : local ? scopeHost : scopeLink);
   writer.u8(local ? localType : unicast).u32(0);
@@ -172,7 +175,7 @@ function routeMessage(
   };
 }
 
-/** A route in the main table; an equal one is replaced. */
+/** An equal route is replaced. */
 export const addRoute = (route: Route): NetlinkMessage =>
   routeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
 export const removeRoute = (route: Route): NetlinkMessage => routeMessage(RTM_DELROUTE, 0, route);

@@ -196,7 +196,7 @@ export class Topology {
     place.netlink.request([
       linkUp(loopback),
       linkUp(uplink),
-      ...[...ips, ...missing].map((ip) => addAddress(uplink, ip)),
+      ...[...ips, ...missing].flatMap(ownAddress),
       ...defaults(uplink, false),
     ]);
     this.#outside.netlink.request(ips.map((ip) => addRoute({ destination: ip, prefix: ip.length * 8, link })));
@@ -217,12 +217,22 @@ function waitFor(netlink: NetlinkSocket, link: number): void {
 const podRoutes = (place: PodPlace, link: number) =>
   usable(place.ips.map(addressBytes)).map((ip) => ({ destination: ip, prefix: ip.length * 8, link }));
 
+/**
+ * An address that packets reach at once. The kernel itself makes the local route of an IPv6 address later, in a worker that can
+ * wait long for a lock when namespaces come and go; until then what a pod sends to itself would leave it.
+ */
+function ownAddress(ip: Uint8Array): NetlinkMessage[] {
+  const address = addAddress(uplink, ip);
+  if (ip.length === 4) return [address];
+  return [address, addRoute({ destination: ip, prefix: 128, link: uplink, local: true, first: true })];
+}
+
 function configurePod(place: PodPlace): void {
   const netlink = new NetlinkSocket(NETLINK_ROUTE, place.namespace);
   netlink.request([
     linkUp(loopback),
     linkUp(uplink),
-    ...usable(place.ips.map(addressBytes)).map((ip) => addAddress(uplink, ip)),
+    ...usable(place.ips.map(addressBytes)).flatMap(ownAddress),
     ...defaults(uplink, false),
   ]);
   netlink.close();
