@@ -1,8 +1,11 @@
 /** CIDR values: the old lenient rules, the strict ones since Kubernetes 1.36, and the warnings (spec B5.5, B6). */
 import { cidrRange, familyBits, formatAddress, formatCidr, parseCidr } from "../../net/address.ts";
-import { formatPath, type Path } from "../model/source.ts";
+import { formatPath } from "../model/source.ts";
 import { type FieldError, invalid } from "./field-error.ts";
 import { quote } from "./go-format.ts";
+import { type Place, pathOf } from "./place.ts";
+
+const none: readonly never[] = [];
 
 /** Are strict CIDRs on by default in this Kubernetes version (spec B6.1)? Versions that can't be read count as new. */
 export function hasStrictCidrs(kubernetesVersion: string): boolean {
@@ -13,12 +16,12 @@ export function hasStrictCidrs(kubernetesVersion: string): boolean {
 }
 
 /** At most one error (spec B5.5, B6.2). */
-export function validateCidr(text: string, path: Path, strict: boolean): FieldError[] {
+export function validateCidr(text: string, at: Place, strict: boolean): readonly FieldError[] {
   const parsed = parseCidr(text);
   if (parsed === null) {
-    return [invalid("B5.5", path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")];
+    return [invalid("B5.5", pathOf(at), text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")];
   }
-  if (!strict) return [];
+  if (!strict || parsed.spelling.canonical) return none;
   const { leadingZeros, ipv4Mapped, hostBits } = parsed.spelling;
   const problem = leadingZeros
     ? "must not have leading 0s in IP or prefix length"
@@ -27,16 +30,16 @@ export function validateCidr(text: string, path: Path, strict: boolean): FieldEr
       : hostBits
         ? "must not have bits set beyond the prefix length"
         : null;
-  return problem === null ? [] : [invalid("B6.2", path, text, problem)];
+  return problem === null ? none : [invalid("B6.2", pathOf(at), text, problem)];
 }
 
 /** What the server warns about in a CIDR that it accepts (spec B6.5). */
-export function cidrWarnings(text: string, path: Path): string[] {
+export function cidrWarnings(text: string, place: Place): readonly string[] {
   const parsed = parseCidr(text);
-  if (parsed === null || parsed.spelling.canonical) return [];
+  if (parsed === null || parsed.spelling.canonical) return none;
   const { cidr, address, spelling } = parsed;
   const warnings: string[] = [];
-  const at = formatPath(path);
+  const at = formatPath(pathOf(place));
   const canonical = formatCidr(cidr);
   if (spelling.hostBits) {
     const single = `${formatAddress(address)}/${familyBits(address.family)}`;

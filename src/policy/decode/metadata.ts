@@ -3,6 +3,7 @@ import type { Labels } from "../model/labels.ts";
 import type { Path } from "../model/source.ts";
 import { type FieldError, invalid, notSupported, required, tooLong } from "./field-error.ts";
 import { byteLength, dnsLabelProblems, dnsSubdomainProblems, labelKeyProblems } from "./names.ts";
+import { below } from "./place.ts";
 import { validateLabels } from "./selector.ts";
 
 interface OwnerReference {
@@ -40,6 +41,7 @@ export interface DecodedMeta {
 
 const root: Path = ["metadata"];
 const at = (...steps: Path): Path => [...root, ...steps];
+const labelsPlace = below(below(null, "metadata"), "labels");
 const isEmpty = (text: string | null | undefined): text is "" | null | undefined => (text ?? "") === "";
 
 const annotationBytes = 256 * 1024;
@@ -115,7 +117,7 @@ function validateManagedFields(entries: readonly ManagedFields[]): FieldError[] 
 /** What create and update check alike. */
 function validateCommon(meta: DecodedMeta): FieldError[] {
   return [
-    ...validateLabels(meta.labels, at("labels"), { key: "B2.5", value: "B2.5" }),
+    ...validateLabels(meta.labels, labelsPlace, { key: "B2.5", value: "B2.5" }),
     ...validateAnnotations(meta.annotations ?? {}),
     ...validateOwners(meta.ownerReferences ?? []),
   ];

@@ -67,8 +67,19 @@ const keyRule = mustMatch(
   keyPattern,
 );
 
+/** The few keys that all objects have: found to be right once. */
+const rightKeys = new Set<string>();
+const rememberedKeys = 1000;
+
 /** A label or annotation key, `[prefix/]name` (spec B3.1). */
 export function labelKeyProblems(text: string): readonly string[] {
+  if (rightKeys.has(text)) return [];
+  const problems = newKeyProblems(text);
+  if (problems.length === 0 && rightKeys.size < rememberedKeys) rightKeys.add(text);
+  return problems;
+}
+
+function newKeyProblems(text: string): readonly string[] {
   const parts = text.split("/");
   if (parts.length > 2) {
     return [`a valid label key ${keyRule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];

@@ -13,6 +13,7 @@ import { formatPath, type Path } from "../model/source.ts";
 import { cidrWarnings, isStrictSubset, validateCidr } from "./cidr.ts";
 import { type FieldError, forbidden, invalid, notSupported, required } from "./field-error.ts";
 import { portNameProblems } from "./names.ts";
+import { below, type Place, pathOf } from "./place.ts";
 import { validateSelector } from "./selector.ts";
 
 /** How strict the server is about values that older servers let through. */
@@ -27,88 +28,92 @@ export interface SpecOptions {
 const protocols = ["TCP", "UDP", "SCTP"];
 const policyTypes = ["Ingress", "Egress"];
 
-function validatePortNumber(code: string, value: number, path: Path): FieldError[] {
-  if (value >= minPort && value <= maxPort) return [];
-  return [invalid(code, path, value, `must be between ${minPort} and ${maxPort}, inclusive`)];
+function validatePortNumber(code: string, value: number, at: Place, errors: FieldError[]): void {
+  if (value >= minPort && value <= maxPort) return;
+  errors.push(invalid(code, pathOf(at), value, `must be between ${minPort} and ${maxPort}, inclusive`));
 }
 
-function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: Path): FieldError[] {
-  const errors: FieldError[] = [];
-  const portPath = [...path, "port"];
-  const endPath = [...path, "endPort"];
+function validatePort({ protocol, port, endPort }: NetworkPolicyPort, at: Place, errors: FieldError[]): void {
+  const portAt = below(at, "port");
+  const endAt = below(at, "endPort");
   const hasEnd = endPort !== null && endPort !== undefined;
   if (protocol !== null && protocol !== undefined && !protocols.includes(protocol)) {
-    errors.push(notSupported("B4.1", [...path, "protocol"], protocol, protocols));
+    errors.push(notSupported("B4.1", pathOf(below(at, "protocol")), protocol, protocols));
   }
+  const badEnd = (code: string, detail: string): void =>
+    void errors.push(invalid(code, pathOf(endAt), endPort, detail));
   if (port === null || port === undefined) {
-    if (hasEnd) errors.push(invalid("B4.8", endPath, endPort, "may not be specified when `port` is not specified"));
+    if (hasEnd) badEnd("B4.8", "may not be specified when `port` is not specified");
   } else if (typeof port === "number") {
-    errors.push(...validatePortNumber("B4.2", port, portPath));
+    validatePortNumber("B4.2", port, portAt, errors);
     if (hasEnd) {
-      if (endPort < port) errors.push(invalid("B4.5", endPath, endPort, "must be greater than or equal to `port`"));
-      errors.push(...validatePortNumber("B4.6", endPort, endPath));
+      if (endPort < port) badEnd("B4.5", "must be greater than or equal to `port`");
+      validatePortNumber("B4.6", endPort, endAt, errors);
     }
   } else {
-    if (hasEnd) errors.push(invalid("B4.7", endPath, endPort, "may not be specified when `port` is non-numeric"));
+    if (hasEnd) badEnd("B4.7", "may not be specified when `port` is non-numeric");
     const code = (problem: string): string => (/15|only/.test(problem) ? "B4.3" : "B4.4");
-    errors.push(...portNameProblems(port).map((problem) => invalid(code(problem), portPath, port, problem)));
+    for (const problem of portNameProblems(port)) errors.push(invalid(code(problem), pathOf(portAt), port, problem));
   }
-  return errors;
 }
 
-function validateIPBlock({ cidr, except }: IPBlock, path: Path, options: SpecOptions): FieldError[] {
-  const cidrPath = [...path, "cidr"];
-  if ((cidr ?? "") === "") return [required("B5.4", cidrPath)];
-  const check = (text: string, at: Path): FieldError[] =>
-    options.knownCidrs.has(text) ? [] : validateCidr(text, at, options.strictCidrs);
-  const errors = check(cidr, cidrPath);
-  if (parseCidr(cidr) === null) return errors;
-  for (const [i, text] of (except ?? []).entries()) {
-    const at = [...path, "except", i];
-    errors.push(...check(text, at).map((e) => (e.code === "B5.5" ? { ...e, code: "B5.6" } : e)));
+function validateIPBlock({ cidr, except }: IPBlock, at: Place, options: SpecOptions, errors: FieldError[]): void {
+  const cidrAt = below(at, "cidr");
+  if ((cidr ?? "") === "") {
+    errors.push(required("B5.4", pathOf(cidrAt)));
+    return;
+  }
+  const check = (text: string, place: Place): readonly FieldError[] =>
+    options.knownCidrs.has(text) ? [] : validateCidr(text, place, options.strictCidrs);
+  errors.push(...check(cidr, cidrAt));
+  if (parseCidr(cidr) === null || except === null || except === undefined) return;
+  const exceptAt = below(at, "except");
+  for (const [i, text] of except.entries()) {
+    const place = below(exceptAt, i);
+    for (const error of check(text, place)) errors.push(error.code === "B5.5" ? { ...error, code: "B5.6" } : error);
     if (parseCidr(text) !== null && !isStrictSubset(text, cidr)) {
-      errors.push(invalid("B5.7", at, text, "must be a strict subset of `cidr`"));
+      errors.push(invalid("B5.7", pathOf(place), text, "must be a strict subset of `cidr`"));
     }
   }
-  return errors;
 }
 
-function validatePeer(peer: NetworkPolicyPeer, path: Path, options: SpecOptions): FieldError[] {
+function validatePeer(peer: NetworkPolicyPeer, at: Place, options: SpecOptions, errors: FieldError[]): void {
   const { podSelector, namespaceSelector, ipBlock } = peer;
-  const errors = [
-    ...validateSelector(podSelector, [...path, "podSelector"], options.allowInvalidLabelValues),
-    ...validateSelector(namespaceSelector, [...path, "namespaceSelector"], options.allowInvalidLabelValues),
-  ];
+  errors.push(...validateSelector(podSelector, below(at, "podSelector"), options.allowInvalidLabelValues));
+  errors.push(...validateSelector(namespaceSelector, below(at, "namespaceSelector"), options.allowInvalidLabelValues));
   const selects = (podSelector ?? null) !== null || (namespaceSelector ?? null) !== null;
   if (ipBlock !== null && ipBlock !== undefined) {
-    errors.push(...validateIPBlock(ipBlock, [...path, "ipBlock"], options));
-    if (selects) errors.push(forbidden("B5.2", path, "may not specify both ipBlock and another peer"));
+    validateIPBlock(ipBlock, below(at, "ipBlock"), options, errors);
+    if (selects) errors.push(forbidden("B5.2", pathOf(at), "may not specify both ipBlock and another peer"));
   } else if (!selects) {
-    errors.push(required("B5.1", path, "must specify a peer"));
+    errors.push(required("B5.1", pathOf(at), "must specify a peer"));
   }
-  return errors;
 }
 
 interface PlacedRule {
-  readonly path: Path;
-  readonly peersPath: Path;
+  readonly at: Place;
+  readonly peersAt: Place;
   readonly peers: readonly NetworkPolicyPeer[];
   readonly ports: readonly NetworkPolicyPort[];
 }
 
 /** The rules of both directions, ingress first, each with its place in the object. */
-function* rulesOf(spec: NetworkPolicySpec): Generator<PlacedRule> {
-  const place = (
+function rulesOf(spec: NetworkPolicySpec): PlacedRule[] {
+  const rules: PlacedRule[] = [];
+  const add = (
     direction: "ingress" | "egress",
-    i: number,
-    rule: NetworkPolicyIngressRule & NetworkPolicyEgressRule,
-  ): PlacedRule => {
-    const path = ["spec", direction, i];
-    const field = direction === "ingress" ? "from" : "to";
-    return { path, peersPath: [...path, field], peers: rule[field] ?? [], ports: rule.ports ?? [] };
+    field: "from" | "to",
+    list: readonly (NetworkPolicyIngressRule & NetworkPolicyEgressRule)[],
+  ): void => {
+    const above = below(below(null, "spec"), direction);
+    for (const [i, rule] of list.entries()) {
+      const at = below(above, i);
+      rules.push({ at, peersAt: below(at, field), peers: rule[field] ?? [], ports: rule.ports ?? [] });
+    }
   };
-  for (const [i, rule] of (spec.ingress ?? []).entries()) yield place("ingress", i, rule);
-  for (const [i, rule] of (spec.egress ?? []).entries()) yield place("egress", i, rule);
+  add("ingress", "from", spec.ingress ?? []);
+  add("egress", "to", spec.egress ?? []);
+  return rules;
 }
 
 function validatePolicyTypes(types: readonly string[]): FieldError[] {
@@ -123,32 +128,43 @@ function validatePolicyTypes(types: readonly string[]): FieldError[] {
 
 /** Everything that the server finds wrong in a decoded spec, in its order. */
 export function validateSpec(spec: NetworkPolicySpec, options: SpecOptions): FieldError[] {
-  const errors = validateSelector(spec.podSelector, ["spec", "podSelector"], options.allowInvalidLabelValues);
-  for (const { path, peersPath, peers, ports } of rulesOf(spec)) {
-    for (const [i, port] of ports.entries()) errors.push(...validatePort(port, [...path, "ports", i]));
-    for (const [i, peer] of peers.entries()) errors.push(...validatePeer(peer, [...peersPath, i], options));
+  const subjects = below(below(null, "spec"), "podSelector");
+  const errors = [...validateSelector(spec.podSelector, subjects, options.allowInvalidLabelValues)];
+  for (const { at, peersAt, peers, ports } of rulesOf(spec)) {
+    const portsAt = below(at, "ports");
+    for (const [i, port] of ports.entries()) validatePort(port, below(portsAt, i), errors);
+    for (const [i, peer] of peers.entries()) validatePeer(peer, below(peersAt, i), options, errors);
   }
   errors.push(...validatePolicyTypes(spec.policyTypes ?? []));
   return errors;
 }
 
-function* cidrsOf(spec: NetworkPolicySpec): Generator<{ readonly text: string; readonly path: Path }> {
-  for (const { peersPath, peers } of rulesOf(spec)) {
+interface PlacedCidr {
+  readonly text: string;
+  readonly at: Place;
+}
+
+function cidrsOf(spec: NetworkPolicySpec): PlacedCidr[] {
+  const cidrs: PlacedCidr[] = [];
+  for (const { peersAt, peers } of rulesOf(spec)) {
     for (const [i, { ipBlock }] of peers.entries()) {
-      const path = [...peersPath, i, "ipBlock"];
-      if (ipBlock?.cidr) yield { text: ipBlock.cidr, path: [...path, "cidr"] };
-      for (const [j, text] of (ipBlock?.except ?? []).entries()) yield { text, path: [...path, "except", j] };
+      if (ipBlock === null || ipBlock === undefined) continue;
+      const at = below(below(peersAt, i), "ipBlock");
+      if (ipBlock.cidr) cidrs.push({ text: ipBlock.cidr, at: below(at, "cidr") });
+      const exceptAt = below(at, "except");
+      for (const [j, text] of (ipBlock.except ?? []).entries()) cidrs.push({ text, at: below(exceptAt, j) });
     }
   }
+  return cidrs;
 }
 
 /** The CIDRs that an update may keep using (spec B6.4). */
 export const knownCidrs = (spec: NetworkPolicySpec): ReadonlySet<string> =>
-  new Set(Array.from(cidrsOf(spec), ({ text }) => text));
+  new Set(cidrsOf(spec).map(({ text }) => text));
 
 /** The server's warnings for a valid spec (spec B6.5). */
 export const specWarnings = (spec: NetworkPolicySpec): string[] =>
-  Array.from(cidrsOf(spec)).flatMap(({ text, path }) => cidrWarnings(text, path));
+  cidrsOf(spec).flatMap(({ text, at }) => cidrWarnings(text, at));
 
 /**
  * A null among rules or ports decodes to `{}`, which allows everything: surely not what was meant (spec A2.10). A null label

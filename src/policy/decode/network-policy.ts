@@ -77,7 +77,7 @@ export function validateNetworkPolicyUpdate(
   const specOptions: SpecOptions = {
     strictCidrs: isStrict(options),
     knownCidrs: knownCidrs(stored.spec ?? {}),
-    allowInvalidLabelValues: validateSelector(stored.spec?.podSelector, []).length > 0,
+    allowInvalidLabelValues: validateSelector(stored.spec?.podSelector, null).length > 0,
   };
   return [
     ...raw.errors,

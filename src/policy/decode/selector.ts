@@ -3,61 +3,69 @@ import type { LabelSelector, LabelSelectorRequirement, Labels } from "../model/l
 import type { Path } from "../model/source.ts";
 import { type FieldError, forbidden, invalid, required } from "./field-error.ts";
 import { labelKeyProblems, labelValueProblems } from "./names.ts";
+import { below, type Place, pathOf } from "./place.ts";
+
+const none: readonly FieldError[] = [];
 
 /** Keys and values of a label map; errors point at the map itself (spec B2.5, B3.1, B3.2). */
 export function validateLabels(
   labels: Labels | null | undefined,
-  path: Path,
+  at: Place,
   codes: { readonly key: string; readonly value: string },
-): FieldError[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...labelKeyProblems(key).map((problem) => invalid(codes.key, path, key, problem)),
-    ...labelValueProblems(value).map((problem) => invalid(codes.value, path, value, problem)),
-  ]);
+): readonly FieldError[] {
+  if (labels === null || labels === undefined) return none;
+  const errors: FieldError[] = [];
+  for (const key of Object.keys(labels)) {
+    const value = labels[key]!;
+    for (const problem of labelKeyProblems(key)) errors.push(invalid(codes.key, pathOf(at), key, problem));
+    for (const problem of labelValueProblems(value)) errors.push(invalid(codes.value, pathOf(at), value, problem));
+  }
+  return errors;
 }
 
 function validateRequirement(
   requirement: LabelSelectorRequirement,
-  path: Path,
+  at: Place,
   allowInvalidValues: boolean,
-): FieldError[] {
-  const errors: FieldError[] = [];
+  errors: FieldError[],
+): void {
   // a requirement decoded from `{}` has neither key nor operator
   const { key = "", operator = "" } = requirement as Partial<LabelSelectorRequirement>;
   const values = requirement.values ?? [];
+  const path = (...steps: Path): Path => [...pathOf(at), ...steps];
   if (operator === "In" || operator === "NotIn") {
     if (values.length === 0) {
-      errors.push(required("B3.3", [...path, "values"], "must be specified when `operator` is 'In' or 'NotIn'"));
+      errors.push(required("B3.3", path("values"), "must be specified when `operator` is 'In' or 'NotIn'"));
     }
   } else if (operator === "Exists" || operator === "DoesNotExist") {
     if (values.length > 0) {
       const detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-      errors.push(forbidden("B3.5", [...path, "values"], detail));
+      errors.push(forbidden("B3.5", path("values"), detail));
     }
   } else {
-    errors.push(invalid("B3.6", [...path, "operator"], operator ?? "", "not a valid selector operator"));
+    errors.push(invalid("B3.6", path("operator"), operator ?? "", "not a valid selector operator"));
   }
-  errors.push(...labelKeyProblems(key ?? "").map((problem) => invalid("B3.1", [...path, "key"], key ?? "", problem)));
-  if (!allowInvalidValues) {
-    for (const [i, value] of values.entries()) {
-      const at = [...path, "values", i];
-      errors.push(...labelValueProblems(value).map((problem) => invalid("B3.4", at, value, problem)));
-    }
+  for (const problem of labelKeyProblems(key ?? "")) errors.push(invalid("B3.1", path("key"), key ?? "", problem));
+  if (allowInvalidValues) return;
+  for (const [i, value] of values.entries()) {
+    for (const problem of labelValueProblems(value)) errors.push(invalid("B3.4", path("values", i), value, problem));
   }
-  return errors;
 }
 
 /** @param allowInvalidValues an update of an object that was stored with invalid values (spec B3.4) */
 export function validateSelector(
   selector: LabelSelector | null | undefined,
-  path: Path,
+  at: Place | null,
   allowInvalidValues = false,
-): FieldError[] {
-  if (selector === null || selector === undefined) return [];
-  return [
-    ...validateLabels(selector.matchLabels, [...path, "matchLabels"], { key: "B3.1", value: "B3.2" }),
-    ...(selector.matchExpressions ?? []).flatMap((requirement, i) =>
-      validateRequirement(requirement, [...path, "matchExpressions", i], allowInvalidValues),
-    ),
-  ];
+): readonly FieldError[] {
+  if (selector === null || selector === undefined) return none;
+  const codes = { key: "B3.1", value: "B3.2" };
+  const labels = validateLabels(selector.matchLabels, below(at, "matchLabels"), codes);
+  const { matchExpressions } = selector;
+  if (matchExpressions === null || matchExpressions === undefined) return labels;
+  const errors = [...labels];
+  const expressions = below(at, "matchExpressions");
+  for (const [i, requirement] of matchExpressions.entries())
+    validateRequirement(requirement, below(expressions, i), allowInvalidValues, errors);
+  return errors;
 }

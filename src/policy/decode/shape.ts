@@ -6,6 +6,7 @@
 import type { Path, PathStep } from "../model/source.ts";
 import { type FieldError, unknownField } from "./field-error.ts";
 import { quote } from "./go-format.ts";
+import { type Place, pathOf } from "./place.ts";
 
 type Scalar = "string" | "bool" | "int32" | "int64";
 
@@ -52,22 +53,15 @@ export interface Shaped {
   readonly nulls: readonly Path[];
 }
 
-/** Where decoding stands: a step below another place. Paths are made of it only for what is worth telling. */
-interface Place {
-  readonly above: Place | null;
-  readonly step: PathStep;
+/** Where decoding stands. */
+interface ShapePlace extends Place {
+  readonly above: ShapePlace | null;
   /** Into a field of this struct; null: into a list or map. */
   readonly struct: Struct | null;
 }
 
-function pathOf(place: Place | null): PathStep[] {
-  const path: PathStep[] = [];
-  for (let at = place; at !== null; at = at.above) path.push(at.step);
-  return path.reverse();
-}
-
 /** The struct, and the dotted path of fields, that Go's messages name; "" outside of any. */
-function goField(place: Place | null): string {
+function goField(place: ShapePlace | null): string {
   const fields: PathStep[] = [];
   let struct: Struct | null = null;
   for (let at = place; at !== null; at = at.above) {
@@ -90,11 +84,11 @@ class Decoder {
     this.#root = root;
   }
 
-  #path(at: Place | null): Path {
+  #path(at: ShapePlace | null): Path {
     return [...this.#root, ...pathOf(at)];
   }
 
-  decode(value: unknown, shape: Shape, at: Place | null): unknown {
+  decode(value: unknown, shape: Shape, at: ShapePlace | null): unknown {
     if (value === null || value === undefined) return null;
     switch (shape.kind) {
       case "any":
@@ -119,47 +113,47 @@ class Decoder {
     }
   }
 
-  #integer(value: unknown, kind: "int32" | "int64", at: Place | null): unknown {
+  #integer(value: unknown, kind: "int32" | "int64", at: ShapePlace | null): unknown {
     const number = typeof value === "bigint" ? Number(value) : value;
     if (typeof number !== "number") return this.#mismatch(value, kind, at);
     const fits = Number.isInteger(number) && number >= -limits[kind] && number < limits[kind];
     return fits ? number : this.#mismatch(value, kind, at, `number ${value}`);
   }
 
-  #time(value: unknown, at: Place | null): unknown {
+  #time(value: unknown, at: ShapePlace | null): unknown {
     if (typeof value !== "string") return this.#mismatch(value, "string", at);
     if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(value)) return value;
     const given = quote(value);
     return this.#fail(at, `parsing time ${given} as "2006-01-02T15:04:05Z07:00": cannot parse ${given} as "2006"`);
   }
 
-  #list(value: unknown, shape: Extract<Shape, { kind: "list" }>, at: Place | null): unknown {
+  #list(value: unknown, shape: Extract<Shape, { kind: "list" }>, at: ShapePlace | null): unknown {
     if (!Array.isArray(value)) return this.#mismatch(value, shape.type, at);
     return Array.from(value as readonly unknown[], (item, i) => this.#element(item, shape.items, at, i));
   }
 
-  #map(value: unknown, shape: Extract<Shape, { kind: "map" }>, at: Place | null): unknown {
+  #map(value: unknown, shape: Extract<Shape, { kind: "map" }>, at: ShapePlace | null): unknown {
     if (!isObject(value)) return this.#mismatch(value, shape.type, at);
     const out = emptyObject();
     for (const [key, item] of Object.entries(value)) out[key] = this.#element(item, shape.values, at, key);
     return out;
   }
 
-  #element(item: unknown, shape: Shape, at: Place | null, step: PathStep): unknown {
-    const place: Place = { above: at, step, struct: null };
+  #element(item: unknown, shape: Shape, at: ShapePlace | null, step: PathStep): unknown {
+    const place: ShapePlace = { above: at, step, struct: null };
     if (item !== null && item !== undefined) return this.decode(item, shape, place);
     this.nulls.push(this.#path(place));
     return shape.kind === "struct" ? emptyObject() : "";
   }
 
-  #struct(value: unknown, shape: Struct, at: Place | null): unknown {
+  #struct(value: unknown, shape: Struct, at: ShapePlace | null): unknown {
     if (!isObject(value)) return this.#mismatch(value, shape.type, at);
     // No key but those of the API gets into it, so it may have a prototype: such objects are smaller and faster.
     const out: Record<string, unknown> = {};
     for (const key of Object.keys(value)) {
       const item = value[key];
       if (item === undefined) continue;
-      const place: Place = { above: at, step: key, struct: shape };
+      const place: ShapePlace = { above: at, step: key, struct: shape };
       const field = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
       if (field === undefined) this.errors.push(unknownField(this.#path(place)));
       else out[key] = this.decode(item, field, place);
@@ -167,13 +161,13 @@ class Decoder {
     return out;
   }
 
-  #mismatch(value: unknown, type: string, at: Place | null, what = jsonType(value)): null {
+  #mismatch(value: unknown, type: string, at: ShapePlace | null, what = jsonType(value)): null {
     const field = goField(at);
     const into = field === "" ? "Go value" : `Go struct field ${field}`;
     return this.#fail(at, `json: cannot unmarshal ${what} into ${into} of type ${type}`);
   }
 
-  #fail(at: Place | null, detail: string): null {
+  #fail(at: ShapePlace | null, detail: string): null {
     this.errors.push({ code: "B1.4", kind: "TypeMismatch", path: this.#path(at), detail });
     return null;
   }
