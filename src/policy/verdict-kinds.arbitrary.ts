@@ -29,7 +29,7 @@ function peerKinds(world: World, { policy: ref, rule }: Reason, direction: Direc
   if (peers.length === 0) return [`${kind} everybody`];
   return peers.map((peer) => {
     const set = Object.entries(peer).flatMap(([field, value]) => (value === null ? [] : [field]));
-    return `${kind} ${set.length === 2 ? "both" : set[0]}`;
+    return `${kind} ${set.length === 2 ? "both" : (set[0] ?? "of nothing")}`;
   });
 }
 

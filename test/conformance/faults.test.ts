@@ -94,6 +94,10 @@ const firstOf = (notices: readonly Notice[]): string | null => notices.find(([, 
 
 const ofLayer = (layer: Fault["layer"]): readonly Fault[] => faults.filter((fault) => fault.layer === layer);
 
+/** With the title first, which is not cut where it is the test's name. */
+const named = (layer: Fault["layer"]): (readonly [title: string, fault: Fault])[] =>
+  ofLayer(layer).map((fault) => [fault.title, fault]);
+
 test("there are enough, of every layer", () => {
   expect(faults.length).toBeGreaterThanOrEqual(40);
   for (const layer of ["compiler", "reference", "nftables"] as const)
@@ -112,7 +116,7 @@ test("without a fault nothing is noticed", () => {
 });
 
 describe("compiler", () => {
-  test.for(ofLayer("compiler"))("$title", async (fault, { task }) => {
+  test.for(named("compiler"))("%s", async ([, fault], { task }) => {
     const live = await faultyEngine(fault);
     const mine = evaluatorOf(live);
     const noticed = firstOf([...tables(mine), savedWorlds(mine, reference), ...followedTables(live)]);
@@ -122,7 +126,7 @@ describe("compiler", () => {
 });
 
 describe("reference", () => {
-  test.for(ofLayer("reference"))("$title", async (fault, { task }) => {
+  test.for(named("reference"))("%s", async ([, fault], { task }) => {
     const law = await faultyReference(fault);
     const noticed = firstOf([...tables(law), savedWorlds(engine, law)]);
     task.meta.noticedBy = noticed;
@@ -162,7 +166,7 @@ describeKernel("nftables", () => {
     expect(await firstNoticed()).toBe(null);
   });
 
-  test.for(ofLayer("nftables"))("$title", async (fault, { task }) => {
+  test.for(named("nftables"))("%s", async ([, fault], { task }) => {
     const { Sandbox } = await loader(fault)<typeof import("../../src/sandbox/sandbox.ts")>("sandbox/sandbox.ts");
     const noticed = await firstNoticed(Sandbox.up);
     task.meta.noticedBy = noticed;

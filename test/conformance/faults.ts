@@ -2,10 +2,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are pieces of source text
 import type { Fault } from "./mutant.ts";
 
-type Edit = readonly [title: string, file: string, text: string, by: string];
+type Edit = readonly [title: string, place: string, text: string, by: string];
 
 const of = (layer: Fault["layer"], edits: readonly Edit[]): Fault[] =>
-  edits.map(([title, file, text, by]) => ({ layer, title, file, replace: [text, by] }));
+  edits.map(([title, place, text, by]) => ({ layer, title, place, replace: [text, by] }));
 
 const policy = "policy/compile/policy.ts";
 const judge = "policy/compile/judge.ts";
@@ -122,61 +122,61 @@ export const faults: readonly Fault[] = [
   ...of("nftables", [
     [
       "subject and peer are swapped",
-      "nftables/skeleton.ts",
+      "nftables/",
       "{ egress: peerAddress.ingress, ingress: peerAddress.egress }",
       "peerAddress",
     ],
     [
       "no peers of IPv6",
-      "nftables/render.ts",
+      "nftables/",
       "if (op.to === null) break;",
       'if (op.to === null || (op.kind === "exact" && digit === "6")) break;',
     ],
     [
       "no networks of IPv6",
-      "nftables/render.ts",
+      "nftables/",
       "if (old.has(text(piece))) continue;",
       'if (old.has(text(piece)) || op.family === "IPv6") continue;',
     ],
     [
       "ranges of ports are lost",
-      "nftables/render.ts",
+      "nftables/",
       "for (const p of ranges) put(",
       "for (const p of ranges.slice(ranges.length)) put(",
     ],
     [
       "answers about a whole protocol are lost",
-      "nftables/render.ts",
+      "nftables/",
       "for (const p of protocols) put(",
       "for (const p of protocols.slice(protocols.length)) put(",
     ],
-    ["the last port of a few is left out", "nftables/port-table.ts", "port <= piece.end", "port < piece.end"],
+    ["the last port of a few is left out", "nftables/", "port <= piece.end", "port < piece.end"],
     [
       "a drop has another's id",
-      "nftables/render.ts",
+      "nftables/",
       'log prefix "${logPrefix}${op.id} "',
       'log prefix "${logPrefix}000000000000 "',
     ],
-    ["who may leave may enter", "nftables/render.ts", '(direction === "egress" ? "admit" : "pass")', '"pass"'],
-    ["the input hook is missing", "nftables/skeleton.ts", '...base("forward"), ...base("input")', '...base("forward")'],
+    ["who may leave may enter", "nftables/", '(direction === "egress" ? "admit" : "pass")', '"pass"'],
+    ["the input hook is missing", "nftables/", '...base("forward"), ...base("input")', '...base("forward")'],
     [
       "established is enough",
-      "nftables/skeleton.ts",
+      "nftables/",
       "ct state new,established ct mark & ${hex(mask)} == ${mark} accept",
       "ct state established accept",
     ],
     [
       "nothing begins an epoch",
-      "nftables/sequence.ts",
-      "get closes(): boolean {",
-      "get closes(): boolean {\n    return false;",
+      "nftables/",
+      "closes(before: PortTable, after: PortTable): boolean {",
+      "closes(before: PortTable, after: PortTable): boolean {\n  return false;",
     ],
     [
       "a subject's answer to strangers is lost",
-      "nftables/skeleton.ts",
+      "nftables/",
       '`meta priority set meta priority & ${subjectMask} map @${name("pair")}`,',
       "",
     ],
-    ["old elements stay", "nftables/render.ts", "if (op.from !== null) script.remove(map, op.address);", ""],
+    ["old elements stay", "nftables/", "if (op.from !== null) script.remove(map, op.address);", ""],
   ]),
 ];

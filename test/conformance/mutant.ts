@@ -2,14 +2,14 @@
  * Loads a part of the product with a fault in it. The fault is an edit of a source text, made while Node loads it: the file
  * itself, and what everybody else imports, stay as they are.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire, registerHooks } from "node:module";
 
 export interface Fault {
   readonly layer: "compiler" | "reference" | "nftables";
   readonly title: string;
-  /** Below `src/`. */
-  readonly file: string;
+  /** Below `src/`: a file, or a folder one of whose files has the text. */
+  readonly place: string;
   /** What stands there, exactly once, and what the fault makes of it. */
   readonly replace: readonly [text: string, by: string];
 }
@@ -17,8 +17,13 @@ export interface Fault {
 const source = new URL("../../src/", import.meta.url);
 const parameter = "fault";
 
+interface FaultyFile {
+  readonly url: URL;
+  readonly text: string;
+}
+
 /** By number: the parameter in the URLs of modules that belong to a faulty part. */
-const loaded = new Map<string, Fault>();
+const loaded = new Map<string, FaultyFile>();
 
 const numberOf = (url: string | undefined): string | null =>
   url?.startsWith(source.href) ? new URL(url).searchParams.get(parameter) : null;
@@ -42,18 +47,26 @@ registerHooks({
   load(url, context, next) {
     const module = next(url, context);
     const fault = loaded.get(numberOf(url) ?? "");
-    if (fault === undefined || new URL(url).pathname !== fileOf(fault).pathname) return module;
-    return { ...module, source: faulty(fault) };
+    return fault !== undefined && new URL(url).pathname === fault.url.pathname
+      ? { ...module, source: fault.text }
+      : module;
   },
 });
 
-const fileOf = (fault: Fault): URL => new URL(fault.file, source);
-
-function faulty({ file, title, replace: [text, by] }: Fault): string {
-  const [before, after, ...more] = readFileSync(new URL(file, source), "utf8").split(text);
-  if (before === undefined || after === undefined || more.length > 0)
-    throw new Error(`the fault "${title}" has no place any more: src/${file} must have once: ${text}`);
-  return before + by + after;
+/** @throws Error when the fault has no place, or several, any more */
+export function faulty({ place, title, replace: [text, by] }: Fault): FaultyFile {
+  const url = new URL(place, source);
+  const files = place.endsWith("/")
+    ? readdirSync(url)
+        .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+        .map((name) => new URL(name, url))
+    : [url];
+  const pieces = files
+    .map((file) => ({ url: file, parts: readFileSync(file, "utf8").split(text) }))
+    .filter(({ parts }) => parts.length > 1);
+  if (pieces.length !== 1 || pieces[0]!.parts.length !== 2)
+    throw new Error(`the fault "${title}" has no place any more: src/${place} must have once: ${text}`);
+  return { url: pieces[0]!.url, text: pieces[0]!.parts.join(by) };
 }
 
 const require = createRequire(import.meta.url);
@@ -61,8 +74,7 @@ const importNatively = require("./native-import.cjs") as (specifier: string) => 
 
 /** A function that loads modules, given below `src/`, with everything they import, as they are with this fault. */
 export function loader(fault: Fault): <T>(file: string) => Promise<T> {
-  faulty(fault); // fails now, not when some module is reached
   const number = String(loaded.size + 1);
-  loaded.set(number, fault);
+  loaded.set(number, faulty(fault));
   return async <T>(file: string) => (await importNatively(`fault:${number}:${file}`)) as T;
 }

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { describeKernel } from "../kernel/support.ts";
-import { compareEvaluators, compareKernel, kinds, Tally } from "./random.ts";
+import { type Counted, compareEvaluators, compareKernel, kinds, Tally } from "./random.ts";
 
 const long = process.env["BULKHEAD_LONG"] === "1";
 const goal = long ? { verdicts: 1_000_000, connections: 100_000 } : { verdicts: 30_000, connections: 9_000 };
@@ -38,13 +38,6 @@ function report(what: string, tally: Tally, { meta }: { readonly meta: { counted
   const counts = Object.fromEntries([...tally.counts].sort(([a], [b]) => (a < b ? -1 : 1)));
   meta.counted = { what, worlds: tally.worlds, deltas: tally.deltas, counts };
   if (long) console.log(`from seed ${firstSeed}: ${JSON.stringify(meta.counted, null, 1)}`);
-}
-
-interface Counted {
-  readonly what: string;
-  readonly worlds: number;
-  readonly deltas: number;
-  readonly counts: Readonly<Record<string, number>>;
 }
 
 declare module "vitest" {

@@ -38,6 +38,15 @@ export class Tally {
   }
 }
 
+/** A tally as plain data. */
+export interface Counted {
+  readonly what: string;
+  readonly worlds: number;
+  readonly deltas: number;
+  /** By kind of verdict. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
 /** What must occur, whatever the seed. */
 export const kinds: readonly string[] = [
   ...["allowed", "denied", "several reasons", "Pass matters", "nothing decided"],

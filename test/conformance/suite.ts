@@ -16,10 +16,15 @@ export const rowsOfTheLaw = (letter: "N" | "Q"): string[] =>
     .filter(([, id]) => id!.startsWith(letter))
     .map(([, id, title]) => `${id} ${title}`);
 
+/** With the whole name first, which is not cut where it is the test's. */
+const namesOf = (scenarios: readonly Scenario[]): (readonly [name: string, scenario: Scenario])[] =>
+  scenarios.map((scenario) => [`${scenario.id} ${scenario.title}`, scenario]);
+
 /** Through the engine and through the reference. */
 export function describeEvaluators(name: string, base: World, scenarios: readonly Scenario[]): void {
+  const named = namesOf(scenarios);
   describe.each(evaluators)(`${name}, $name`, (evaluator) => {
-    test.each(scenarios)("$id $title", (scenario) => {
+    test.each(named)("%s", (_, scenario) => {
       for (const [i, { world, cells }] of statesOf(base, scenario).entries()) {
         const ask = evaluator.open(world);
         expect(cells.length).toBeGreaterThan(0);
@@ -35,6 +40,7 @@ export function describeEvaluators(name: string, base: World, scenarios: readonl
 /** In the kernel as well, over both families. */
 export function describeSuite(name: string, base: World, scenarios: readonly Scenario[]): void {
   describeEvaluators(name, base, scenarios);
+  const named = namesOf(scenarios);
 
   describeKernel(`${name}, kernel`, () => {
     let stage: Stage;
@@ -44,7 +50,7 @@ export function describeSuite(name: string, base: World, scenarios: readonly Sce
     afterAll(() => stage?.down());
 
     describe.each(families)("%s", (family) => {
-      test.each(scenarios)("$id $title", async (scenario) => {
+      test.each(named)("%s", async (_, scenario) => {
         const { cells, connections } = await stage.play(scenario, family);
         expect(cells).toBeGreaterThan(0);
         if (scenario.steps.length > 1) expect(connections).toBeGreaterThan(0);
