@@ -107,6 +107,21 @@ function firstMatch(
   return left.union(passed);
 }
 
+/** Ports that are in the same ones of some sets; never empty. */
+interface Atom {
+  readonly ports: PortSet;
+  /** Keys of the sets. */
+  readonly sets: readonly string[];
+}
+
+function split(atom: Atom, key: string, set: PortSet): Atom[] {
+  const inside = atom.ports.intersect(set);
+  if (inside.isEmpty) return [atom];
+  const parts = [{ ports: inside, sets: [...atom.sets, key] }];
+  const outside = atom.ports.minus(inside);
+  return outside.isEmpty ? parts : [...parts, { ports: outside, sets: atom.sets }];
+}
+
 /** Every rule that matches allows (spec A4.1): one piece for each set of rules that allow; returns what none allows. */
 function anyMatch(
   rules: readonly PlanRule[],
@@ -120,19 +135,13 @@ function anyMatch(
     sets.set(set.key, set);
     return set.key;
   });
-  let atoms: { readonly ports: PortSet; readonly sets: ReadonlySet<string> }[] = [{ ports: scope, sets: new Set() }];
-  for (const [key, set] of sets) {
-    atoms = atoms.flatMap((atom) => [
-      { ports: atom.ports.intersect(set), sets: new Set([...atom.sets, key]) },
-      { ports: atom.ports.minus(set), sets: atom.sets },
-    ]);
-    atoms = atoms.filter((atom) => !atom.ports.isEmpty);
-  }
+  let atoms: readonly Atom[] = [{ ports: scope, sets: [] }];
+  for (const [key, set] of sets) atoms = atoms.flatMap((atom) => split(atom, key, set));
   let denied = PortSet.empty;
   for (const atom of atoms) {
-    if (atom.sets.size === 0) denied = atom.ports;
+    if (atom.sets.length === 0) denied = atom.ports;
     else {
-      const reasons = rules.filter((_, index) => atom.sets.has(setOf[index]!)).map((rule) => rule.reason);
+      const reasons = rules.filter((_, index) => atom.sets.includes(setOf[index]!)).map((rule) => rule.reason);
       pieces.push({ ports: atom.ports, decision: { verdict: "allow", tier: "NetworkPolicy", exempt: null, reasons } });
     }
   }
