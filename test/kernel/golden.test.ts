@@ -6,7 +6,7 @@ import { allot } from "../../src/sandbox/allot.ts";
 import type { Judgement } from "../../src/sandbox/judge.ts";
 import type { Question } from "../../src/sandbox/questions.ts";
 import { frontends } from "../../src/sandbox/services.ts";
-import { assertedCases, type Query, toFlow, worldOf } from "../spec/cases.ts";
+import { assertedCases, type Query, queriesOfBothFamilies, toFlow, worldOf } from "../spec/cases.ts";
 import { Bench, describeKernel, expectAgreement, questionOf, throughService } from "./support.ts";
 
 /** One Service for each destination that is asked through one: its only endpoint is that pod. */
@@ -53,8 +53,10 @@ describeKernel("golden cases in the kernel", () => {
     expect([reachability.length, assertedCases("Sequence").length]).toEqual([63, 0]);
   });
 
-  test.each(reachability)("$id $title", async ({ fixture, policies, extraPods, queries }) => {
-    const { world } = allot(withServices(worldOf(fixture, policies, extraPods), queries));
+  test.each(reachability)("$id $title", async (one) => {
+    const plain = worldOf(one.fixture, one.policies, one.extraPods);
+    const queries = queriesOfBothFamilies(plain, one);
+    const { world } = allot(withServices(plain, queries));
     const bench = await Bench.up(world);
     try {
       const judgements = await bench.ask(queries.map((query) => toQuestion(world, query)));

@@ -272,6 +272,22 @@ export function toFlow(world: World, { from, to, proto, port, v, via }: Query): 
   return { ...ends, family, protocol: proto, port, ...(via === "service" ? { viaService: true } : {}) };
 }
 
+/**
+ * The queries of a case, and the same over IPv6 of those that ask about IPv4, where the answer must be the same: where no
+ * policy names addresses, and both ends are pods or nodes that have one of the family.
+ */
+export function queriesOfBothFamilies(world: World, { policies, queries }: ReachabilityCase): readonly Query[] {
+  if (/"(ipBlock|networks)"/.test(JSON.stringify(policies))) return queries;
+  const dual = (ref: string): boolean => {
+    if (ref.startsWith("ip:")) return false;
+    const end = endOf(world, ref);
+    const ips = end.kind === "pod" ? end.pod.ips : end.kind === "node" ? end.node.ips : [];
+    return ips.some((ip) => ip.includes(":"));
+  };
+  const twins = queries.filter(({ v, from, to }) => v !== 6 && dual(from) && dual(to));
+  return [...queries, ...twins.map((query): Query => ({ ...query, v: 6 }))];
+}
+
 // ---- cyclonus -------------------------------------------------------------------------------------------------------
 
 interface CyclonusPod {
