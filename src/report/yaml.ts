@@ -35,7 +35,7 @@ const isEmpty = (value: unknown): boolean =>
 
 /** null: it fits in one line. */
 const nested = (value: unknown, width: FlowWidth): string[] | null =>
-  isEmpty(value) || flow(value).length <= width ? null : block(value, width);
+  isEmpty(value) || (width > 0 && flow(value).length <= width) ? null : block(value, width);
 
 /** One line for each part of a collection that is not empty. */
 function block(value: unknown, width: FlowWidth): string[] {

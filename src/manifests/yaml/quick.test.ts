@@ -36,6 +36,9 @@ metadata:
       text:
         - more
 
+    script: |-
+      if true; then
+      \techo 1
     long: a text that goes
       on in the next line
     quoted: "with \\"escapes\\" and

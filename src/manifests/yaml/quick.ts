@@ -8,13 +8,14 @@ import { Cursor } from "./cursor.ts";
 import { resolvePlain, type Scalar } from "./resolve.ts";
 import { scanBlock, scanPlain, scanQuoted } from "./scalars.ts";
 
-/** Tabs, controls, the line breaks that only YAML 1.1 has, byte order marks and everything beyond the 16-bit plane. */
-const unusualCharacter = /[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]/;
+/** Controls, the line breaks that only YAML 1.1 has, byte order marks and everything beyond the 16-bit plane. */
+const unusualCharacter = /[^\t\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]/;
 
 const deepest = 100;
 /** Shorter than the longest key that the scanner takes. */
 const longestKey = 1000;
 
+const tab = 0x09;
 const newline = 0x0a;
 const space = 0x20;
 const doubleQuote = 0x22;
@@ -151,7 +152,7 @@ class QuickReader {
     for (let at = start + 1; at < last; at++) {
       const code = text.charCodeAt(at);
       if (code === colon && isGap(text.charCodeAt(at + 1))) return at;
-      if (isGap(code)) return -1;
+      if (code === tab || isGap(code)) return -1;
     }
     return -1;
   }
@@ -238,7 +239,7 @@ class QuickReader {
     const text = this.#text;
     const first = text.charCodeAt(start);
     const isNegative = first === dash && !isGap(text.charCodeAt(start + 1));
-    if (!isNegative && isIndicator[first] === 1) throw new Unusual();
+    if (first === tab || (!isNegative && isIndicator[first] === 1)) throw new Unusual();
     let end = start;
     let hasComment = false;
     let at = start + 1;
@@ -246,6 +247,7 @@ class QuickReader {
       const code = text.charCodeAt(at);
       if (code === newline) break;
       if (code === space) continue;
+      if (code === tab) throw new Unusual();
       if (code === colon && isGap(text.charCodeAt(at + 1))) throw new Unusual();
       if (code === hash && text.charCodeAt(at - 1) === space) {
         hasComment = true;
