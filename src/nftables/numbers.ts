@@ -3,7 +3,7 @@ import type { Direction } from "../policy/model/verdict.ts";
 import type { Hash } from "./names.ts";
 
 /** Subject classes have the upper 12 bits of a key, peer classes and tables the lower 20. */
-const subjectBits = 12;
+export const subjectBits = 12;
 const lowBits = 20;
 const maxLow = 2 ** lowBits - 1;
 

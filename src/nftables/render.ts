@@ -8,8 +8,10 @@ import { type Answer, allow, elementsOf, type PortTable, type TableElements } fr
 import {
   about,
   aboutKey,
-  epochRules,
+  baseChain,
+  baseRules,
   familyDigit,
+  hookNames,
   hooks,
   mapName,
   subjectRules,
@@ -207,9 +209,7 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       script.add("about", `${aboutKey} comment "${about(options, op.epoch, true)}"`);
       break;
     case "epoch": {
-      const { fast, pass } = epochRules(options, op.to);
-      script.rewrite("fast", fast);
-      script.rewrite("pass", pass);
+      for (const hook of hookNames) script.rewrite(baseChain(hook), baseRules(options, hook, op.to));
       script.remove("about", aboutKey);
       script.add("about", `${aboutKey} comment "${about(options, op.to, false)}"`);
       break;

@@ -1,6 +1,6 @@
 /**
  * The fixed part of the table: maps and the chains that look things up. Everything that changes is elements, one small
- * chain for each subject class, one for each drop id, and the epoch in two rules.
+ * chain for each subject class, one for each drop id, and the epoch in the rules of the base chains.
  *
  * `meta priority` (skb->priority) is the scratch register: nft can look up only what a packet carries, and this field is
  * free between routing and the queueing discipline. It is 0 again when a judged packet leaves; `meta mark` is other
@@ -9,7 +9,7 @@
 import type { Direction } from "../policy/model/verdict.ts";
 import { untrusted } from "./epoch.ts";
 import { letter } from "./names.ts";
-import { classid, subjectMask, tableFlags } from "./numbers.ts";
+import { classid, pairKey, subjectBits, subjectMask, tableFlags } from "./numbers.ts";
 
 export interface TableOptions {
   readonly table: string;
@@ -29,7 +29,7 @@ export const defaultTableOptions: TableOptions = {
 };
 
 /** Raised with every change of the fixed part. */
-const layout = 1;
+const layout = 2;
 
 /** The element of the set `about` whose comment says what a later process must know. */
 export const aboutKey = "0:1";
@@ -129,20 +129,31 @@ function lookups(direction: Direction): string[] {
   ];
 }
 
+type Hook = "forward" | "input";
+export const hookNames: readonly Hook[] = ["forward", "input"];
+export const baseChain = (hook: Hook): string => `base_${hook}`;
+
+/** What `meta priority` says of a flow that every ruled direction allowed; no key of a pair or table is like it. */
+const passed = classid(pairKey(2 ** subjectBits - 1, 0));
+
 /**
- * What the chains `fast` and `pass` hold in one epoch. One generation of rules serves a packet from its first to its
- * last, so that a flow is stamped with the epoch in which its packet set out.
+ * The base chains' rules in one epoch. The stamp is here, and not in a chain that is jumped to: a packet keeps the rules
+ * of the chain that it began in, but finds those of a chain that it comes to later as a later transaction may have left
+ * them, and must not carry an epoch that began after its lookups. Only `pass` lets a packet get to the stamp: a judging
+ * chain that ends without a verdict denies.
  */
-export function epochRules(options: TableOptions, epoch: number): Readonly<Record<"fast" | "pass", readonly string[]>> {
-  const done = "meta priority set 0:0 accept";
-  if (epoch === untrusted) return { fast: [], pass: [done] };
+export function baseRules(options: TableOptions, hook: Hook, epoch: number): readonly string[] {
   const mask = markMask(options);
   const mark = hex(epochMark(options, epoch));
-  return {
+  const trusted = (rule: string): string[] => (epoch === untrusted ? [] : [rule]);
+  return [
     // A related flow has the mark of the flow that it came from, and no judgement of its own.
-    fast: [`ct state new,established ct mark & ${hex(mask)} == ${mark} accept`],
-    pass: [`ct mark set ct mark & ${hex(~mask)} | ${mark}`, done],
-  };
+    ...trusted(`ct state new,established ct mark & ${hex(mask)} == ${mark} accept`),
+    `jump judge_${hook}`,
+    `meta priority != ${passed} drop`,
+    ...trusted(`ct mark set ct mark & ${hex(~mask)} | ${mark}`),
+    "meta priority set 0:0 accept",
+  ];
 }
 
 const dispatch = (direction: Direction, how: "tracked" | "header"): string[] =>
@@ -158,7 +169,6 @@ export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
 
 /** The table without anything in it, and without hooks. */
 export function skeleton(options: TableOptions, epoch: number): string[] {
-  const { fast, pass } = epochRules(options, epoch);
   return [
     `table inet ${options.table} {`,
     "set about {",
@@ -168,13 +178,15 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     ...maps("egress"),
     ...maps("ingress"),
     // Reached when every ruled direction of a flow allowed it.
-    ...chain("pass", ...pass),
+    ...chain("pass", `meta priority set ${passed}`),
     ...chain("admit", "ct state invalid,untracked goto admit_header", ...dispatch("ingress", "tracked"), "goto pass"),
     ...chain("admit_header", ...dispatch("ingress", "header"), "goto pass"),
     ...lookups("egress"),
     ...lookups("ingress"),
     ...chain(
       "judge_forward",
+      neighbours,
+      errors,
       "ct state invalid,untracked goto judge_forward_header",
       ...dispatch("egress", "tracked"),
       ...dispatch("ingress", "tracked"),
@@ -184,29 +196,30 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     // The own node is no subject, and what it opens itself is exempt, replies included.
     ...chain(
       "judge_input",
+      neighbours,
+      errors,
       "ct state invalid,untracked goto judge_input_header",
       ...dispatch("egress", "tracked"),
       "accept",
     ),
     ...chain("judge_input_header", ...dispatch("egress", "header"), "accept"),
-    ...chain("fast", ...fast),
     "}",
   ];
 }
 
-/** The base chains. A judging chain that ends without a verdict denies. */
+/** The base chains, as they are before the first epoch. */
 export function hooks(options: TableOptions): string[] {
-  const base = (hook: string): string[] => [
-    `chain base_${hook} {`,
-    `type filter hook ${hook} priority ${options.priority}; policy accept;`,
-    "jump fast",
-    neighbours,
-    errors,
-    `jump judge_${hook}`,
-    "drop",
+  return [
+    `table inet ${options.table} {`,
+    ...hookNames.flatMap((hook) =>
+      chain(
+        baseChain(hook),
+        `type filter hook ${hook} priority ${options.priority}; policy accept;`,
+        ...baseRules(options, hook, untrusted),
+      ),
+    ),
     "}",
   ];
-  return [`table inet ${options.table} {`, ...base("forward"), ...base("input"), "}"];
 }
 
 /** A subject class's chain. */
