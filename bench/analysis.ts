@@ -8,6 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Pipeline } from "./pipeline.ts";
+import type { ProcessCost } from "./process-cost.ts";
 import type { Figure, Suite, Target } from "./results.ts";
 import type { Stage } from "./stages.ts";
 import { median } from "./statistics.ts";
@@ -76,15 +77,15 @@ function processTime(args: readonly string[]): number {
   return performance.now() - start;
 }
 
-/** The most memory of a whole process, MB. */
-function processPeak(args: readonly string[]): number {
-  const options = `--import=${new URL("peak-memory.ts", import.meta.url).href}`;
+/** Memory and CPU time of a whole process. */
+function processCost(args: readonly string[]): ProcessCost {
+  const options = `--import=${new URL("process-cost.ts", import.meta.url).href}`;
   const { status, output } = spawnSync(program, args, {
     stdio: ["ignore", "ignore", "inherit", "pipe"],
     env: { ...process.env, NODE_OPTIONS: options },
   });
   if (status !== 0) throw new Error(`bulkhead ${args.join(" ")} failed`);
-  return Number(output[3]!.toString()) / 1024;
+  return JSON.parse(output[3]!.toString()) as ProcessCost;
 }
 
 interface Files {
@@ -111,7 +112,8 @@ function stageFigures({ id, title }: MeasuredWorld, { yaml, json }: Files, secon
     return {
       ...less,
       id: `analysis/${id}/${name}`,
-      what: `${title}: ${stageTitles[name]!}`,
+      group: title,
+      what: stageTitles[name]!,
       samples,
       ...(target === undefined ? {} : { target }),
       ...(detail === undefined ? {} : { detail }),
@@ -129,7 +131,8 @@ function pipelineFigures({ id, title }: MeasuredWorld, { yaml }: Files, runs: nu
       ...less,
       statistic: "best",
       id: `analysis/${id}/cold`,
-      what: `${title}: read YAML, compile and compute the map, cold`,
+      group: title,
+      what: "read YAML, compile and compute the map, cold",
       samples: results.map((result) => result.read + result.compile + result.map),
       detail: `${part("read")}, ${part("compile")}, ${part("map")}; ${part("cpu")} with all threads; ${describeSum(results[0]!.sum)}`,
       ...(id === profile.id && { target: { atMost: 10_000 } }),
@@ -137,7 +140,8 @@ function pipelineFigures({ id, title }: MeasuredWorld, { yaml }: Files, runs: nu
     {
       ...less,
       id: `analysis/${id}/memory`,
-      what: `${title}: peak memory of that`,
+      group: title,
+      what: "peak memory of that",
       unit: "MB",
       samples: results.map(({ peakMB }) => peakMB),
     },
@@ -154,30 +158,36 @@ function commandFigures({ title }: MeasuredWorld, { yaml }: Files, runs: number,
     version.push(processTime(["--version"]));
     whole.push(processTime(map));
   }
+  const group = `whole processes; ${title}`;
+  const costs = Array.from({ length: Math.min(runs, 3) }, () => processCost(map));
+  const cpu = Math.min(...costs.map((cost) => cost.cpu));
   const times = Math.min(...whole) / Math.min(...version);
   return [
     {
       ...less,
       statistic: "best",
       id: "analysis/command/version",
-      what: "bulkhead --version, the whole process",
+      group,
+      what: "bulkhead --version",
       samples: version,
     },
     {
       ...less,
       statistic: "best",
       id: "analysis/command/map",
-      what: `bulkhead map -f DIR -o json > /dev/null, the whole process; ${title}`,
+      group,
+      what: "bulkhead map -f DIR -o json > /dev/null",
       samples: whole,
-      detail: `${times.toFixed(1)} times --version; ${sum}`,
+      detail: `${times.toFixed(1)} times --version; ${cpu.toFixed(0)} ms of the main thread on the CPU; ${sum}`,
       target: { atMost: 1000 },
     },
     {
       ...less,
       id: "analysis/command/memory",
+      group,
       what: "peak memory of that",
       unit: "MB",
-      samples: Array.from({ length: Math.min(runs, 3) }, () => processPeak(map)),
+      samples: costs.map(({ maxRSS }) => maxRSS / 1024),
       target: { atMost: 300 },
     },
   ];
@@ -194,7 +204,8 @@ function growth(figures: readonly Figure[]): Figure[] {
     return {
       ...less,
       id: `analysis/growth/${name}`,
-      what: `growth exponent from ${smallest} to ${largest} workloads: ${stageTitles[name]!}`,
+      group: `growth exponents from ${smallest} to ${largest.toLocaleString("en")} workloads`,
+      what: stageTitles[name]!,
       unit: "",
       samples: [exponent],
       ...(target === undefined ? {} : { target }),

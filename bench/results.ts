@@ -7,6 +7,8 @@ import { cpus, loadavg, release, totalmem } from "node:os";
 export interface Figure {
   /** Stable: two runs are compared by it. `analysis/1000/compile` */
   readonly id: string;
+  /** What was measured it of: the tables have a part for each. */
+  readonly group?: string;
   readonly what: string;
   readonly unit: string;
   readonly better: "less" | "more";

@@ -41,19 +41,23 @@ export function formatTarget(figure: Figure): string {
   return `${goal}: ${isMet(figure) ? "met" : "NOT met"}`;
 }
 
+/** Groups in the order in which they come; "" for figures without one. */
+export const byGroup = (figures: readonly Figure[]): ReadonlyMap<string, readonly Figure[]> =>
+  Map.groupBy(figures, ({ group }) => group ?? "");
+
 export function suiteLines({ name, seconds, figures }: Suite): string[] {
   const width = Math.max(...figures.map(({ what }) => what.length));
+  const line = (figure: Figure): string =>
+    [
+      `  ${figure.what.padEnd(width)}`,
+      formatValue(figure).padStart(10),
+      formatTarget(figure).padEnd(20),
+      [formatNoise(figure), figure.detail].filter((part) => part !== undefined).join("; "),
+    ].join("  ");
   return [
     `${name}, ${seconds.toFixed(0)} s`,
-    ...figures.map((figure) =>
-      [
-        `  ${figure.what.padEnd(width)}`,
-        formatValue(figure).padStart(10),
-        formatTarget(figure).padEnd(20),
-        [formatNoise(figure), figure.detail].filter((part) => part !== undefined).join("; "),
-      ].join("  "),
-    ),
-  ];
+    ...Array.from(byGroup(figures), ([group, members]) => [group, ...members.map(line)].filter((text) => text !== "")),
+  ].flat();
 }
 
 /** A map that is not printed. */

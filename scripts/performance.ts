@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { type Figure, latest, type Results, readResults, type Suite } from "../bench/results.ts";
 import { isMet } from "../bench/statistics.ts";
-import { formatNoise, formatTarget, formatValue } from "../bench/table.ts";
+import { byGroup, formatNoise, formatTarget, formatValue } from "../bench/table.ts";
 
 const page = "docs/performance.md";
 /** Written by hand, from profiles. */
@@ -19,13 +19,14 @@ function table(figures: readonly Figure[]): string {
     .join("\n");
 }
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 function suiteSection({ name, command, seconds, figures, notes }: Suite): string {
-  const title = name[0]!.toUpperCase() + name.slice(1);
-  return `## ${title}
+  return `## ${capital(name)}
 
 \`${command}\`, ${seconds.toFixed(0)} s
 
-${table(figures)}
+${Array.from(byGroup(figures), ([group, members]) => `${group === "" ? "" : `### ${capital(group)}\n\n`}${table(members)}`).join("\n\n")}
 
 ${notes.map((note) => `- ${note}`).join("\n")}
 `;
@@ -35,7 +36,10 @@ function targetsSection(figures: readonly Figure[]): string {
   const aimed = figures.filter((figure) => figure.target !== undefined);
   const missed = aimed.filter((figure) => isMet(figure) === false);
   const summary = `${aimed.length - missed.length} of ${aimed.length} targets are met in this run.`;
-  const list = missed.map((figure) => `- not met: ${figure.what}: ${formatValue(figure)}, ${formatTarget(figure)}`);
+  const list = missed.map(
+    ({ group, ...figure }) =>
+      `- not met: ${group === undefined ? "" : `${group}: `}${figure.what}: ${formatValue(figure)}, ${formatTarget(figure)}`,
+  );
   return `${[summary, ...list].join("\n")}\n`;
 }
 
