@@ -1,26 +1,14 @@
 import { expect, test } from "vitest";
 import { compile } from "../policy/compile/live-plan.ts";
 import { emptyWorld, type Pod, type World } from "../policy/model/world.ts";
+import { podNamed, shopNamespace } from "../policy/objects.arbitrary.ts";
 import { fullScript } from "./enforcer.ts";
 
-const pod = (name: string, ip: string, node: string): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name },
-  ips: [ip],
-  node,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-});
+const pod = (name: string, ip: string, node: string): Pod => podNamed(name, { ips: [ip], node });
 
 const world: World = {
   ...emptyWorld,
-  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+  namespaces: [shopNamespace],
   pods: [pod("db", "10.244.1.2", "n1"), pod("api", "fd00:244::3", "n1"), pod("web", "10.244.2.4", "n2")],
   policies: [
     {
@@ -53,11 +41,11 @@ test("what a small plan puts into the table", () => {
       "add rule inet bulkhead i_fcff323f7308 jump i_find_peer",
       "add rule inet bulkhead i_fcff323f7308 meta priority set meta priority | 10:0",
       "add rule inet bulkhead i_fcff323f7308 goto i_judge",
-      "add element inet bulkhead i_rest { 0:1 : goto deny_c337b3d4bf95, 8:2 : goto deny_c337b3d4bf95, c:3 : goto deny_c337b3d4bf95 }",
-      "add element inet bulkhead i_range { 8:2 . tcp . 8000-9000 : goto pass, c:3 . tcp . 8000-9000 : goto pass }",
-      "add element inet bulkhead i_port { c:3 . tcp . 5432 : goto pass }",
+      "add element inet bulkhead i_rest { 0:1 : goto deny_c337b3d4bf95, c:2 : goto deny_c337b3d4bf95, 8:3 : goto deny_c337b3d4bf95 }",
+      "add element inet bulkhead i_port { c:2 . tcp . 5432 : goto pass }",
+      "add element inet bulkhead i_range { c:2 . tcp . 8000-9000 : goto pass, 8:3 . tcp . 8000-9000 : goto pass }",
       "add element inet bulkhead i_peers { 0:1 comment "c001c7581291", 0:2 comment "d91229459efe" }",
-      "add element inet bulkhead i_pair { 10:0 comment "fcff323f7308" : 0:1, 10:1 : 8:2, 10:2 : c:3 }",
+      "add element inet bulkhead i_pair { 10:0 comment "fcff323f7308" : 0:1, 10:2 : c:2, 10:1 : 8:3 }",
       "add element inet bulkhead i_peer4 { 10.0.0.9 : f:ffff, 10.244.1.2 : 0:1, 10.244.2.4 : 0:2 }",
       "add element inet bulkhead i_net4 { 10.0.0.0-10.255.255.255 : 0:1 }",
       "add element inet bulkhead i_subject4 { 10.244.1.2 : goto i_fcff323f7308 }",

@@ -1,23 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { emptyWorld, type Pod, type Service } from "../policy/model/world.ts";
+import { podNamed } from "../policy/objects.arbitrary.ts";
 import { frontends, servicesScript } from "./services.ts";
 import { slice } from "./slices.ts";
 
-const pod = (name: string, ip: string, change: Partial<Pod> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: "db" },
-  ips: [ip],
-  node: "n1",
-  hostNetwork: false,
-  phase: "Running",
-  ports: [{ name: "sql", number: 5432, protocol: "TCP" }],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...change,
-});
+const pod = (name: string, ip: string, change: Partial<Pod> = {}): Pod =>
+  podNamed(name, {
+    labels: { app: "db" },
+    ips: [ip],
+    node: "n1",
+    ports: [{ name: "sql", number: 5432, protocol: "TCP" }],
+    ...change,
+  });
 const service: Service = {
   namespace: "shop",
   name: "db",

@@ -7,39 +7,21 @@ import { Enforcer } from "../../src/nftables/enforcer.ts";
 import { openRunner, type Runner } from "../../src/nftables/runner.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { Change } from "../../src/policy/compile/plan.ts";
-import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
+import type { NetworkPolicySpec } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
+import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
 import { Topology } from "../../src/sandbox/topology.ts";
 import { describeKernel, requireKernel } from "./support.ts";
 
-const pod = (name: string, ip: string, labels: Record<string, string> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name, ...labels },
-  ips: [ip],
-  node: "n1",
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-});
+const pod = (name: string, ip: string, labels: Pod["labels"] = {}): Pod =>
+  podNamed(name, { labels: { app: name, ...labels }, ips: [ip], node: "n1" });
 
 const world: World = {
   ...emptyWorld,
   nodes: [{ name: "n1", labels: {}, ips: ["172.18.0.11"], podCIDRs: [], source: null }],
-  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+  namespaces: [shopNamespace],
   pods: [pod("server", "10.244.1.2"), pod("friend", "10.244.1.3"), pod("stranger", "10.244.1.4")],
 };
-
-const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
-  kind: "NetworkPolicy",
-  metadata: { namespace: "shop", name },
-  spec,
-  source: null,
-});
 
 const app = (name: string) => ({ podSelector: { matchLabels: { app: name } } });
 const port = 7000;
@@ -66,10 +48,10 @@ const egress: readonly (NetworkPolicySpec | null)[] = [
 function changes(step: number): Change[] {
   const out = egress[step % egress.length]!;
   return [
-    { op: "put", kind: "policy", object: policy("in", variants[step % variants.length]!) },
+    { op: "put", kind: "policy", object: policyNamed("in", variants[step % variants.length]!) },
     out === null
       ? { op: "remove", kind: "policy", key: "NetworkPolicy/shop/out" }
-      : { op: "put", kind: "policy", object: policy("out", out) },
+      : { op: "put", kind: "policy", object: policyNamed("out", out) },
     { op: "put", kind: "pod", object: pod("friend", "10.244.1.3", { step: String(step % 2) }) },
     { op: "put", kind: "pod", object: pod("stranger", "10.244.1.4", { app: step % 2 === 0 ? "stranger" : "other" }) },
   ];
@@ -96,7 +78,7 @@ describeKernel("a storm of changes", () => {
     topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
 
   test("loses nothing that both sides of a change allow, and lets nothing in that both deny", async () => {
-    const plan = compile({ ...world, policies: [policy("in", variants[0]!)] });
+    const plan = compile({ ...world, policies: [policyNamed("in", variants[0]!)] });
     // Without an epoch every packet is judged by the maps.
     const judging: Runner = { ...runner, clearMarks: () => Promise.reject(new Error("left out")) };
     const enforcer = await Enforcer.start(plan, { node: "n1", runner: judging, collectAfter: 20 });

@@ -8,36 +8,17 @@ import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { LivePlan } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
+import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
 import { Topology } from "../../src/sandbox/topology.ts";
 import { TcpFlow, UdpFlow } from "./flows.ts";
 import { describeKernel, requireKernel } from "./support.ts";
 
-const pod = (name: string, ips: readonly string[]): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name },
-  ips,
-  node: "n1",
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-});
-
-const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
-  kind: "NetworkPolicy",
-  metadata: { namespace: "shop", name },
-  spec,
-  source: null,
-});
+const pod = (name: string, ips: readonly string[]): Pod => podNamed(name, { ips, node: "n1" });
 
 const world: World = {
   ...emptyWorld,
   nodes: [{ name: "n1", labels: {}, ips: ["172.18.0.11", "fd00:18::b"], podCIDRs: [], source: null }],
-  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+  namespaces: [shopNamespace],
   pods: [
     pod("a", ["10.244.1.2", "fd00:244:1::2"]),
     pod("b", ["10.244.1.3", "fd00:244:1::3"]),
@@ -107,7 +88,7 @@ describeKernel("enforcer", () => {
     enforcer.apply(plan, plan.apply([{ op: "remove", kind: "policy", key }]));
 
   test("the script of a whole plan loads, by the library and by the program", async () => {
-    const script = fullScript(compile({ ...world, policies: [policy("only-b", only("a", "b"))] }), "n1");
+    const script = fullScript(compile({ ...world, policies: [policyNamed("only-b", only("a", "b"))] }), "n1");
     for (const backend of ["libnftables", "nft"] as const) {
       const namespace = Namespace.create();
       const own = await openRunner({ netns: namespace.fd, backend });
@@ -122,7 +103,7 @@ describeKernel("enforcer", () => {
   });
 
   test("drops silently, counts, and says why", async () => {
-    await enforcing([policy("only-b", only("a", "b"))], async (enforcer) => {
+    await enforcing([policyNamed("only-b", only("a", "b"))], async (enforcer) => {
       for (const family of ["IPv4", "IPv6"] as const) {
         const allowed = udp(seat("b", family), seat("a", family));
         expect(await allowed.there()).toBe(true);
@@ -157,10 +138,10 @@ describeKernel("enforcer", () => {
       const tcp = (await TcpFlow.open(seat("b"), seat("a"), ports++))!;
       const flow = udp(seat("b"), seat("a"));
       const kept = udp(seat("c"), seat("a"));
-      await put(enforcer, plan, policy("p", only("a", "b")));
+      await put(enforcer, plan, policyNamed("p", only("a", "b")));
       for (const one of [tcp, flow]) for (const go of [one.there, one.back]) expect(await go()).toBe(true);
       expect(await kept.there()).toBe(false);
-      await put(enforcer, plan, policy("p", only("a", "c")));
+      await put(enforcer, plan, policyNamed("p", only("a", "c")));
       for (const one of [tcp, flow]) {
         expect(await one[way]()).toBe(false);
         expect(await one.there()).toBe(false);
@@ -181,7 +162,7 @@ describeKernel("enforcer", () => {
       expect(await probe.there()).toBe(true);
       expect(await probe.back()).toBe(true);
       const isolated = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
-      await put(enforcer, plan, policy("nothing", isolated));
+      await put(enforcer, plan, policyNamed("nothing", isolated));
       expect(await probe.back()).toBe(true);
       expect(await probe.there()).toBe(true);
       probe.close();
@@ -192,16 +173,16 @@ describeKernel("enforcer", () => {
   });
 
   test("only what closes begins an epoch", async () => {
-    await enforcing([policy("p", only("a", "b"))], async (enforcer, plan) => {
+    await enforcing([policyNamed("p", only("a", "b"))], async (enforcer, plan) => {
       const purposes = async (object: NetworkPolicy) =>
         (await put(enforcer, plan, object)).map(({ purpose }) => purpose);
-      expect(await purposes(policy("q", only("a", "c")))).not.toContain("epoch");
-      expect(await purposes(policy("q", only("a", "b")))).toContain("epoch");
+      expect(await purposes(policyNamed("q", only("a", "c")))).not.toContain("epoch");
+      expect(await purposes(policyNamed("q", only("a", "b")))).toContain("epoch");
     });
   });
 
   test("a restart takes over what is there and sends only the difference", async () => {
-    const before = [policy("only-b", only("a", "b")), policy("only-a", only("c", "a"))];
+    const before = [policyNamed("only-b", only("a", "b")), policyNamed("only-a", only("c", "a"))];
     await enforcing(before, async (first) => {
       await first.stop();
       const flow = udp(seat("b"), seat("a"));
@@ -214,7 +195,7 @@ describeKernel("enforcer", () => {
       await second.stop();
 
       const changed = observed(runner);
-      const plan = compile({ ...world, policies: [policy("only-b", only("a", "c")), before[1]!] });
+      const plan = compile({ ...world, policies: [policyNamed("only-b", only("a", "c")), before[1]!] });
       const third = await Enforcer.start(plan, { node: "n1", runner: changed });
       expect(changed.sent.join("\n")).not.toContain("hook forward");
       expect(await flow.there()).toBe(false);
@@ -238,17 +219,17 @@ describeKernel("enforcer", () => {
       run: (script, format) => (refuse-- === 0 ? Promise.reject(new Error("refused")) : runner.run(script, format)),
     };
     await enforcing(
-      [policy("p", only("a", "b"))],
+      [policyNamed("p", only("a", "b"))],
       async (enforcer, plan) => {
         const flow = udp(seat("b"), seat("a"));
         expect(await flow.there()).toBe(true);
         for (let fails = 0; fails < 3; fails++) {
           refuse = fails;
-          await expect(put(enforcer, plan, policy("p", only("a", fails % 2 === 0 ? "c" : "b")))).rejects.toThrow(
+          await expect(put(enforcer, plan, policyNamed("p", only("a", fails % 2 === 0 ? "c" : "b")))).rejects.toThrow(
             "refused",
           );
           refuse = Number.POSITIVE_INFINITY;
-          await put(enforcer, plan, policy("q", only("c", "a")));
+          await put(enforcer, plan, policyNamed("q", only("c", "a")));
           expect(await flow.there()).toBe(fails % 2 === 1);
         }
         flow.close();
@@ -258,7 +239,7 @@ describeKernel("enforcer", () => {
   });
 
   test("a thousand changes at once are few transactions", async () => {
-    await enforcing([policy("p", only("a", "b"))], async (enforcer, plan) => {
+    await enforcing([policyNamed("p", only("a", "b"))], async (enforcer, plan) => {
       const changes = Array.from({ length: 1000 }, (_, i) => ({
         ...pod("b", [`10.245.${i >> 8}.${i & 255}`]),
         name: `b-${i}`,
@@ -278,13 +259,13 @@ describeKernel("enforcer", () => {
       let revived = false;
       const own = observed(runner, clearMarks);
       await enforcing(
-        [policy("p", only("a", "b")), policy("q", only("c", "a"))],
+        [policyNamed("p", only("a", "b")), policyNamed("q", only("c", "a"))],
         async (enforcer, plan) => {
           const flow = udp(seat("b"), seat("a"));
           expect(await flow.there()).toBe(true);
-          await put(enforcer, plan, policy("p", only("a", "c")));
+          await put(enforcer, plan, policyNamed("p", only("a", "c")));
           for (let epoch = 2; epoch < 8; epoch++) {
-            await put(enforcer, plan, policy("q", only("c", epoch % 2 === 0 ? "b" : "a")));
+            await put(enforcer, plan, policyNamed("q", only("c", epoch % 2 === 0 ? "b" : "a")));
           }
           expect(own.sent.at(-1)).toBeDefined();
           revived = await flow.there();

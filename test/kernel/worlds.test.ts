@@ -1,54 +1,23 @@
 /** Worlds made by hand for what random ones seldom have: Services of every kind of backend, and their own nodes. */
 import { expect, test } from "vitest";
-import { namespaceNameLabel } from "../../src/policy/model/labels.ts";
-import type { NetworkPolicy } from "../../src/policy/model/policy.ts";
-import { emptyWorld, type Node, type Pod, type Service, type World } from "../../src/policy/model/world.ts";
+import { emptyWorld, type Pod, type Service, type World } from "../../src/policy/model/world.ts";
+import { nodeNamed, podNamed, policyNamed, serviceNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
 import { allot } from "../../src/sandbox/allot.ts";
 import type { Judgement } from "../../src/sandbox/judge.ts";
 import { questions } from "../../src/sandbox/questions.ts";
 import { serviceReference } from "../../src/sandbox/services.ts";
 import { Bench, describeKernel, expectAgreement } from "./support.ts";
 
-const node = (name: string, ...ips: string[]): Node => ({ name, labels: {}, ips, podCIDRs: [], source: null });
-const pod = (name: string, on: string, change: Partial<Pod> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name.replace(/-.*$/, "") },
-  ips: [],
-  node: on,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...change,
-});
-const service = (name: string, change: Partial<Service> = {}): Service => ({
-  namespace: "shop",
-  name,
-  type: "ClusterIP",
-  clusterIPs: [],
-  headless: false,
-  selector: { app: name },
-  ports: [{ name: "", protocol: "TCP", port: 80, targetPort: 8080 }],
-  endpoints: [],
-  source: null,
-  ...change,
-});
-const policy = (name: string, spec: NetworkPolicy["spec"]): NetworkPolicy => ({
-  kind: "NetworkPolicy",
-  metadata: { namespace: "shop", name },
-  spec,
-  source: null,
-});
+const pod = (name: string, on: string, change: Partial<Pod> = {}): Pod =>
+  podNamed(name, { labels: { app: name.replace(/-.*$/, "") }, node: on, ...change });
+const service = (name: string, change: Partial<Service> = {}): Service =>
+  serviceNamed(name, { ports: [{ name: "", protocol: "TCP", port: 80, targetPort: 8080 }], ...change });
 
 /** db lets in web on 8080; web may open connections to db and to one outside address only. */
 const shop: World = {
   ...emptyWorld,
-  nodes: [node("n1", "172.18.0.1", "fd00:18::1"), node("n2", "172.18.0.2", "fd00:18::2", "192.0.2.2")],
-  namespaces: [{ name: "shop", labels: { [namespaceNameLabel]: "shop" }, defined: true, source: null }],
+  nodes: [nodeNamed("n1", "172.18.0.1", "fd00:18::1"), nodeNamed("n2", "172.18.0.2", "fd00:18::2", "192.0.2.2")],
+  namespaces: [shopNamespace],
   pods: [pod("web", "n1"), pod("db-0", "n1"), pod("db-1", "n2"), pod("proxy", "n2", { hostNetwork: true })],
   services: [
     service("db", {
@@ -59,11 +28,11 @@ const shop: World = {
     service("outside", { selector: null, endpoints: ["203.0.113.9", "2001:db8::9"] }),
   ],
   policies: [
-    policy("db", {
+    policyNamed("db", {
       podSelector: { matchLabels: { app: "db" } },
       ingress: [{ from: [{ podSelector: { matchLabels: { app: "web" } } }], ports: [{ port: 8080 }] }],
     }),
-    policy("web", {
+    policyNamed("web", {
       podSelector: { matchLabels: { app: "web" } },
       policyTypes: ["Egress"],
       egress: [

@@ -5,7 +5,8 @@ import { PortSet } from "../../net/ports.ts";
 import { compile } from "../compile/live-plan.ts";
 import type { LabelSelector, Labels } from "../model/labels.ts";
 import type { End } from "../model/verdict.ts";
-import { emptyWorld, type Node, namespacedName, type Pod, type World } from "../model/world.ts";
+import { emptyWorld, namespacedName, type Pod, type World } from "../model/world.ts";
+import { nodeNamed, podNamed, shopNamespace } from "../objects.arbitrary.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { allowedByFamily, endPods, podEnd } from "./brute-force.arbitrary.ts";
 import { connectivity } from "./connectivity.ts";
@@ -142,29 +143,22 @@ describe("connectivity", () => {
 });
 
 describe("workloads", () => {
-  const pod = (name: string, node: string, labels: Labels, ip: string): Pod => ({
-    namespace: "shop",
-    name,
-    labels: { app: "web", ...labels },
-    ips: [ip],
-    node,
-    hostNetwork: false,
-    phase: "Running",
-    ports: [],
-    workload: { kind: "Deployment", name: "web" },
-    template: false,
-    replicas: 2,
-    source: null,
-  });
-  const node = (name: string, ip: string): Node => ({ name, ips: [ip], labels: {}, podCIDRs: [], source: null });
+  const pod = (name: string, node: string, labels: Labels, ip: string): Pod =>
+    podNamed(name, {
+      labels: { app: "web", ...labels },
+      ips: [ip],
+      node,
+      workload: { kind: "Deployment", name: "web" },
+      replicas: 2,
+    });
   const client: Pod = {
     ...pod("client", "n2", { app: "client" }, "10.244.2.9"),
     workload: { kind: "Pod", name: "client" },
   };
   const shop = (second: Pod, podSelector: LabelSelector): World => ({
     ...emptyWorld,
-    namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
-    nodes: [node("n1", "172.18.0.11"), node("n2", "172.18.0.12")],
+    namespaces: [shopNamespace],
+    nodes: [nodeNamed("n1", "172.18.0.11"), nodeNamed("n2", "172.18.0.12")],
     pods: [pod("web-1", "n1", {}, "10.244.1.5"), second, client],
     policies: [
       { kind: "NetworkPolicy", metadata: { name: "web", namespace: "shop" }, spec: { podSelector }, source: null },

@@ -4,8 +4,9 @@ import { type Family, families } from "../../net/address.ts";
 import { PortSet } from "../../net/ports.ts";
 import { compile } from "../compile/live-plan.ts";
 import type { Labels } from "../model/labels.ts";
-import type { NetworkPolicy, NetworkPolicySpec } from "../model/policy.ts";
+import type { NetworkPolicy } from "../model/policy.ts";
 import { emptyWorld, namespacedName, type Pod, type World } from "../model/world.ts";
+import { policyNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld } from "../world.arbitrary.ts";
 import { connectivity } from "./connectivity.ts";
 import { difference } from "./difference.ts";
@@ -125,35 +126,17 @@ describe("difference", () => {
   });
 
   describe("names the policies", () => {
-    const pod = (name: string, labels: Labels = {}): Pod => ({
-      namespace: "shop",
-      name,
-      labels: { app: name, ...labels },
-      ips: [],
-      node: null,
-      hostNetwork: false,
-      phase: "Running",
-      ports: [],
-      workload: { kind: "Deployment", name },
-      template: true,
-      replicas: null,
-      source: null,
-    });
-    const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({
-      kind: "NetworkPolicy",
-      metadata: { name, namespace: "shop" },
-      spec,
-      source: null,
-    });
+    const pod = (name: string, labels: Labels = {}): Pod =>
+      templateNamed(name, { labels: { app: name, ...labels }, replicas: null });
     const shop = (policies: readonly NetworkPolicy[], ...pods: readonly Pod[]): World => ({
       ...emptyWorld,
-      namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+      namespaces: [shopNamespace],
       pods: pods.length > 0 ? pods : [pod("web"), pod("db")],
       policies,
     });
-    const deny = policy("deny", { podSelector: {} });
+    const deny = policyNamed("deny", { podSelector: {} });
     const allow = (port: number) =>
-      policy("db", { podSelector: { matchLabels: { app: "db" } }, ingress: [{ ports: [{ port }] }] });
+      policyNamed("db", { podSelector: { matchLabels: { app: "db" } }, ingress: [{ ports: [{ port }] }] });
     const toDb = (before: World, after: World) => {
       const { added, removed, changed } = difference(compile(before), compile(after));
       return [...added, ...removed, ...changed]
@@ -173,7 +156,7 @@ describe("difference", () => {
     });
 
     test("that decide, where none changed but labels did", () => {
-      const fromWeb = policy("db", {
+      const fromWeb = policyNamed("db", {
         podSelector: { matchLabels: { app: "db" } },
         ingress: [{ from: [{ podSelector: { matchLabels: { role: "web" } } }], ports: [{ port: 1 }] }],
       });

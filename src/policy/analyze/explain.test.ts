@@ -8,6 +8,7 @@ import type { Labels } from "../model/labels.ts";
 import { type NetworkPolicySpec, type Policy, policyRef } from "../model/policy.ts";
 import { directions } from "../model/verdict.ts";
 import { emptyWorld, type Pod, type World } from "../model/world.ts";
+import { policyNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { type AskOptions, ask } from "./ask.ts";
 import { endPods } from "./brute-force.arbitrary.ts";
@@ -193,29 +194,10 @@ describe("explain", () => {
   });
 
   describe("proposes what opens or closes least", () => {
-    const pod = (name: string, labels: Labels): Pod => ({
-      namespace: "shop",
-      name,
-      labels: { app: name, ...labels },
-      ips: [],
-      node: null,
-      hostNetwork: false,
-      phase: "Running",
-      ports: [],
-      workload: { kind: "Deployment", name },
-      template: true,
-      replicas: 1,
-      source: null,
-    });
-    const policy = (name: string, spec: NetworkPolicySpec): Policy => ({
-      kind: "NetworkPolicy",
-      metadata: { name, namespace: "shop" },
-      spec,
-      source: null,
-    });
+    const pod = (name: string, labels: Labels): Pod => templateNamed(name, { labels: { app: name, ...labels } });
     const shop = (...policies: readonly Policy[]): World => ({
       ...emptyWorld,
-      namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+      namespaces: [shopNamespace],
       pods: [pod("web", { "pod-template-hash": "5d4" }), pod("api", {}), pod("db", {})],
       policies,
     });
@@ -224,7 +206,7 @@ describe("explain", () => {
       const port = { kind: "set" as const, set: PortSet.single("TCP", 5432) };
       return explained(compile(world), { from: end(from), to: end(to), port })!.change;
     };
-    const denyAll = policy("deny", { podSelector: {} });
+    const denyAll = policyNamed("deny", { podSelector: {} });
     const toDb = (peers: readonly string[], ports: readonly number[]): NetworkPolicySpec => ({
       podSelector: { matchLabels: { app: "db" } },
       ingress: [
@@ -253,7 +235,7 @@ describe("explain", () => {
     });
 
     test("a peer where the ports are there, a port where the peer is, else a rule", () => {
-      const world = (...of: Parameters<typeof toDb>) => shop(denyAll, policy("db", toDb(...of)));
+      const world = (...of: Parameters<typeof toDb>) => shop(denyAll, policyNamed("db", toDb(...of)));
       expect(changeOf(world(["api"], [5432]), "web", "db")).toMatchObject([
         {
           op: "add-peer",
@@ -268,17 +250,17 @@ describe("explain", () => {
     });
 
     test("one of several peers goes, not the rule", () => {
-      const world = shop(policy("db", toDb(["api", "web"], [5432])));
+      const world = shop(policyNamed("db", toDb(["api", "web"], [5432])));
       expect(changeOf(world, "web", "db")).toMatchObject([{ op: "remove-peer", path: "spec.ingress[0].from[1]" }]);
     });
 
     test("both rules that allow go, where nothing less does", () => {
       const everywhere = { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Egress"], egress: [{}] };
       const world = shop(
-        policy("a", toDb(["web"], [5432])),
-        policy("b", toDb(["api", "web"], [5432])),
-        policy("c", everywhere),
-        policy("d", everywhere),
+        policyNamed("a", toDb(["web"], [5432])),
+        policyNamed("b", toDb(["api", "web"], [5432])),
+        policyNamed("c", everywhere),
+        policyNamed("d", everywhere),
       );
       expect(
         changeOf(world, "web", "db")

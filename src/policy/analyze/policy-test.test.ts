@@ -1,29 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { compile } from "../compile/live-plan.ts";
 import { formatPath, type Source } from "../model/source.ts";
-import { emptyWorld, type Pod, type World } from "../model/world.ts";
+import { emptyWorld, type World } from "../model/world.ts";
+import { shopNamespace, templateNamed } from "../objects.arbitrary.ts";
 import { decodePolicyTest, isPolicyTest, type PolicyTest, runPolicyTest, testResults } from "./policy-test.ts";
 import { apiVersion } from "./types.ts";
 
-const pod = (name: string): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name },
-  ips: [],
-  node: null,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Deployment", name },
-  template: true,
-  replicas: 1,
-  source: null,
-});
-
 const world: World = {
   ...emptyWorld,
-  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
-  pods: [pod("web"), pod("api"), pod("db")],
+  namespaces: [shopNamespace],
+  pods: [templateNamed("web"), templateNamed("api"), templateNamed("db")],
   policies: [
     {
       kind: "NetworkPolicy",

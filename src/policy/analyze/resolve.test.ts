@@ -1,69 +1,39 @@
 import { describe, expect, test } from "vitest";
 import { compile } from "../compile/live-plan.ts";
 import type { NetworkPolicySpec } from "../model/policy.ts";
-import { emptyWorld, type Namespace, type Node, type Pod, type Service, type World } from "../model/world.ts";
+import { emptyWorld, type Service, type World } from "../model/world.ts";
+import { nodeNamed, serviceNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
 import { ask } from "./ask.ts";
 import { parsePort } from "./port-reference.ts";
 import { parseReference } from "./reference.ts";
 import { type Answer, isProblem, type Problem } from "./types.ts";
 
-const pod = (name: string, more: Partial<Pod> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name },
-  ips: [],
-  node: null,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Deployment", name },
-  template: true,
-  replicas: 1,
-  source: null,
-  ...more,
-});
-
-const node = (name: string, ...ips: readonly string[]): Node => ({ name, ips, labels: {}, podCIDRs: [], source: null });
-
-const service = (name: string, more: Partial<Service> = {}): Service => ({
-  namespace: "shop",
-  name,
-  type: "ClusterIP",
-  clusterIPs: [],
-  headless: false,
-  selector: { app: "db" },
-  ports: [{ name: "pg", protocol: "TCP", port: 15432, targetPort: "postgres" }],
-  endpoints: [],
-  source: null,
-  ...more,
-});
-
-const namespace: Namespace = {
-  name: "shop",
-  labels: { "kubernetes.io/metadata.name": "shop" },
-  defined: true,
-  source: null,
-};
+const service = (name: string, more: Partial<Service> = {}): Service =>
+  serviceNamed(name, {
+    selector: { app: "db" },
+    ports: [{ name: "pg", protocol: "TCP", port: 15432, targetPort: "postgres" }],
+    ...more,
+  });
 
 const postgres = (number: number) => [{ name: "postgres", number, protocol: "TCP" as const }];
 
 const world: World = {
   ...emptyWorld,
-  namespaces: [namespace],
-  nodes: [node("n1", "172.18.0.11", "fd00:18::11"), node("n2", "172.18.0.12")],
+  namespaces: [shopNamespace],
+  nodes: [nodeNamed("n1", "172.18.0.11", "fd00:18::11"), nodeNamed("n2", "172.18.0.12")],
   pods: [
-    pod("web", { ips: ["10.244.1.5", "fd00:244:1::5"], node: "n1", template: false }),
-    pod("db-0", { labels: { app: "db" }, ips: ["10.244.1.6"], node: "n1", ports: postgres(5432) }),
-    pod("db-1", { labels: { app: "db" }, ips: ["10.244.2.6"], node: "n2", ports: postgres(6432) }),
-    pod("agent", {
+    templateNamed("web", { ips: ["10.244.1.5", "fd00:244:1::5"], node: "n1", template: false }),
+    templateNamed("db-0", { labels: { app: "db" }, ips: ["10.244.1.6"], node: "n1", ports: postgres(5432) }),
+    templateNamed("db-1", { labels: { app: "db" }, ips: ["10.244.2.6"], node: "n2", ports: postgres(6432) }),
+    templateNamed("agent", {
       hostNetwork: true,
       node: "n1",
       ips: ["172.18.0.11"],
       workload: { kind: "DaemonSet", name: "agent" },
     }),
-    pod("proxy", { hostNetwork: true, workload: { kind: "DaemonSet", name: "proxy" } }),
-    pod("import", { hostNetwork: true, workload: { kind: "Job", name: "import" } }),
-    pod("old", { phase: "Succeeded", workload: { kind: "Job", name: "old" } }),
+    templateNamed("proxy", { hostNetwork: true, workload: { kind: "DaemonSet", name: "proxy" } }),
+    templateNamed("import", { hostNetwork: true, workload: { kind: "Job", name: "import" } }),
+    templateNamed("old", { phase: "Succeeded", workload: { kind: "Job", name: "old" } }),
   ],
   services: [
     service("db", { clusterIPs: ["10.96.0.7"] }),

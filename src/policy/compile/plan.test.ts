@@ -1,31 +1,14 @@
 /** What the comments of `plan.ts` promise, by example. */
 import { expect, test } from "vitest";
 import type { ClusterPolicy, ClusterPolicyKind, ClusterRule, NetworkPolicy, Policy } from "../model/policy.ts";
-import type { Node, Pod, World } from "../model/world.ts";
+import type { World } from "../model/world.ts";
+import { nodeNamed, podNamed, shopNamespace } from "../objects.arbitrary.ts";
 import { compile } from "./live-plan.ts";
 import type { Plan } from "./plan.ts";
 
-const pod = (name: string, more: Partial<Pod> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name },
-  ips: [],
-  node: null,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...more,
-});
-
-const node = (name: string, ...ips: string[]): Node => ({ name, labels: {}, ips, podCIDRs: [], source: null });
-
 const world = (parts: Partial<World>): World => ({
   nodes: [],
-  namespaces: [{ name: "shop", labels: { "kubernetes.io/metadata.name": "shop" }, defined: true, source: null }],
+  namespaces: [shopNamespace],
   pods: [],
   services: [],
   policies: [],
@@ -50,7 +33,7 @@ const groupKeys = (plan: Plan, ids: readonly number[]): string[] =>
   [...plan.groups("ingress"), ...plan.groups("egress")].filter(({ id }) => ids.includes(id)).map(({ kind }) => kind);
 
 test("the example of plan.ts", () => {
-  const pods = [pod("db"), pod("api", { ips: ["10.244.1.7"] }), pod("web", { ips: ["10.244.1.8"] })];
+  const pods = [podNamed("db"), podNamed("api", { ips: ["10.244.1.7"] }), podNamed("web", { ips: ["10.244.1.8"] })];
   const plan = compile(world({ pods, policies: [db] }));
   const subject = plan.policyClass(pods[0]!, "ingress");
   expect(subject.rules.map(({ action, ports }) => [action, ports.fixed.key])).toEqual([
@@ -70,7 +53,7 @@ test("the example of plan.ts", () => {
 });
 
 test("rules that allow the same port are all reasons, also where another allows more", () => {
-  const pods = [pod("db"), pod("api", { ips: ["10.244.1.7"] })];
+  const pods = [podNamed("db"), podNamed("api", { ips: ["10.244.1.7"] })];
   const plan = compile(world({ pods, policies: [db] }));
   const pieces = plan.judge(plan.policyClass(pods[0]!, "ingress"), plan.podPeer(pods[1]!, "IPv4", "ingress"));
   expect(pieces.map(({ ports, decision }) => [ports.key, decision.reasons.map(({ rule }) => rule)])).toEqual([
@@ -80,7 +63,7 @@ test("rules that allow the same port are all reasons, also where another allows 
 });
 
 test("pods that policies cannot tell apart share their classes, and content outlives ids", () => {
-  const replicas = ["a", "b"].map((name, i) => pod(name, { labels: { app: "db" }, ips: [`10.244.1.${i}`] }));
+  const replicas = ["a", "b"].map((name, i) => podNamed(name, { labels: { app: "db" }, ips: [`10.244.1.${i}`] }));
   const plan = compile(world({ pods: replicas, policies: [db] }));
   const [first, second] = replicas.map((one) => plan.policyClass(one, "ingress"));
   expect(first).toBe(second);
@@ -114,7 +97,7 @@ test("the order of tiers, priorities, generations and names (C3.1, C4.3, C18.1)"
     cluster("AdminNetworkPolicy", "first", null, 0),
     cluster("ClusterNetworkPolicy", "nowhere", "Middle", 0),
   ];
-  const pods = [pod("db")];
+  const pods = [podNamed("db")];
   const { policies: ordered } = compile(world({ pods, policies })).policyClass(pods[0]!, "ingress");
   expect(ordered.map(({ ref }) => ref.name)).toEqual(["first", "b", "c", "a", "db", "db-2", "y", "z", "default"]);
 });
@@ -122,12 +105,12 @@ test("the order of tiers, priorities, generations and names (C3.1, C4.3, C18.1)"
 test("who has an address: running pods before others, never finished ones, then nodes (A17.4, A8.2)", () => {
   const ips = ["10.244.1.7"];
   const pods = [
-    pod("a", { ips, phase: "Succeeded" }),
-    pod("b", { ips, phase: "Pending" }),
-    pod("c", { ips }),
-    pod("host", { ips: ["172.18.0.2"], hostNetwork: true, node: "n1" }),
+    podNamed("a", { ips, phase: "Succeeded" }),
+    podNamed("b", { ips, phase: "Pending" }),
+    podNamed("c", { ips }),
+    podNamed("host", { ips: ["172.18.0.2"], hostNetwork: true, node: "n1" }),
   ];
-  const plan = compile(world({ pods, nodes: [node("n1", "172.18.0.2", "fd00::2")] }));
+  const plan = compile(world({ pods, nodes: [nodeNamed("n1", "172.18.0.2", "fd00::2")] }));
   expect(plan.endAt("10.244.1.7")).toMatchObject({ kind: "pod", pod: { name: "c" } });
   expect(plan.endAt("172.18.0.2")).toMatchObject({ kind: "node", node: { name: "n1" } });
   expect(plan.endAt("fd00:0::2")).toMatchObject({ kind: "node" });
@@ -137,7 +120,7 @@ test("who has an address: running pods before others, never finished ones, then 
 });
 
 test("an address that a pod could get, or not, is told (design: pods without an address)", () => {
-  const pods = [pod("db", { template: true })];
+  const pods = [podNamed("db", { template: true })];
   const policy: NetworkPolicy = {
     ...db,
     spec: {
@@ -162,24 +145,24 @@ test("an address that a pod could get, or not, is told (design: pods without an 
 });
 
 test("finished, hostNetwork and unknown pods have no class", () => {
-  const host = pod("host", { hostNetwork: true });
+  const host = podNamed("host", { hostNetwork: true });
   const plan = compile(world({ pods: [host] }));
   expect(() => plan.policyClass(host, "ingress")).toThrow("pod shop/host is finished or on the host network");
-  expect(() => plan.policyClass(pod("gone"), "ingress")).toThrow("pod shop/gone is not in the plan");
+  expect(() => plan.policyClass(podNamed("gone"), "ingress")).toThrow("pod shop/gone is not in the plan");
 });
 
 test("policies without a subject pod do not show", () => {
-  const plan = compile(world({ pods: [pod("web")], policies: [db] }));
+  const plan = compile(world({ pods: [podNamed("web")], policies: [db] }));
   expect([...plan.groups("ingress")]).toEqual([]);
   expect(plan.netClasses("ingress")).toHaveLength(1);
-  const delta = plan.apply([{ op: "put", kind: "pod", object: pod("db") }]);
+  const delta = plan.apply([{ op: "put", kind: "pod", object: podNamed("db") }]);
   expect([...plan.groups("ingress")]).toHaveLength(2);
   expect(delta.nets).toEqual({ ingress: true, egress: false });
 });
 
 test("a resync and a heartbeat change nothing", () => {
-  const pods = [pod("db")];
-  const nodes = [node("n1", "172.18.0.2")];
+  const pods = [podNamed("db")];
+  const nodes = [nodeNamed("n1", "172.18.0.2")];
   const plan = compile(world({ pods, nodes, policies: [db] }));
   const delta = plan.apply([
     { op: "put", kind: "policy", object: structuredClone(db) },

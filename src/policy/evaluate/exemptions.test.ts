@@ -4,23 +4,11 @@ import { compile } from "../compile/live-plan.ts";
 import type { ClusterPolicy, NetworkPolicy } from "../model/policy.ts";
 import type { End } from "../model/verdict.ts";
 import type { Node, Pod, World } from "../model/world.ts";
+import { podNamed } from "../objects.arbitrary.ts";
 import { allowedPorts, endOfAddress, evaluate } from "./evaluate.ts";
 
-const pod = (name: string, node: string | null, ip: string, more: Partial<Pod> = {}): Pod => ({
-  namespace: "x",
-  name,
-  labels: { app: name },
-  ips: [ip],
-  node,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...more,
-});
+const pod = (name: string, node: string | null, ip: string, more: Partial<Pod> = {}): Pod =>
+  podNamed(name, { namespace: "x", ips: [ip], node, ...more });
 const node = (name: string, ...ips: string[]): Node => ({ name, labels: { name }, ips, podCIDRs: [], source: null });
 
 const a = pod("a", "n1", "10.244.1.1");

@@ -9,24 +9,12 @@ import type { Labels } from "../model/labels.ts";
 import type { ClusterPolicySpec, NetworkPolicySpec, Policy } from "../model/policy.ts";
 import type { Decision, End } from "../model/verdict.ts";
 import { emptyWorld, type Pod, type World } from "../model/world.ts";
+import { podNamed } from "../objects.arbitrary.ts";
 import { compileSelector } from "../select/selector.ts";
 import { referenceVerdict } from "./reference.ts";
 
-const pod = (name: string, more: Partial<Pod> = {}): Pod => ({
-  namespace: "x",
-  name,
-  labels: {},
-  ips: ["10.244.0.1", "fd00:244::1"],
-  node: null,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...more,
-});
+const pod = (name: string, more: Partial<Pod> = {}): Pod =>
+  podNamed(name, { namespace: "x", labels: {}, ips: ["10.244.0.1", "fd00:244::1"], ...more });
 
 const networkPolicy = (spec: NetworkPolicySpec): Policy => ({
   kind: "NetworkPolicy",
