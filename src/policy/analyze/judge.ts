@@ -1,5 +1,5 @@
 /** Allowed ports of pairs of classes: equal port sets are one object. */
-import { PortSet } from "../../net/ports.ts";
+import type { PortSet } from "../../net/ports.ts";
 import type { PeerClass, Plan, PolicyClass } from "../compile/plan.ts";
 import type { Direction } from "../model/verdict.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -24,10 +24,7 @@ export class Judge {
 
   /** What one direction allows; interned. */
   direction(subject: PolicyClass, peer: PeerClass): PortSet {
-    let allowed = PortSet.empty;
-    for (const { ports, decision } of this.plan.judge(subject, peer))
-      if (decision.verdict === "allow") allowed = allowed.union(ports);
-    return this.intern(allowed);
+    return this.intern(this.plan.allowed(subject, peer));
   }
 
   intersect(a: PortSet, b: PortSet): PortSet {

@@ -16,31 +16,61 @@ interface Docket {
 
 const defaultAllow: Decision = { verdict: "allow", tier: "Default", exempt: null, reasons: [] };
 
-/**
- * Makes a memoising `judge`: pieces are disjoint, cover `PortSet.all`, none is empty. What it remembers lives as long as
- * the policy class does.
- */
-export function createJudge(): (subject: PolicyClass, peer: PeerClass) => readonly PortDecision[] {
-  const dockets = new WeakMap<PolicyClass, Docket>();
-  return (subject, peer) => {
-    let docket = dockets.get(subject);
-    if (docket === undefined) {
-      docket = docketOf(subject);
-      dockets.set(subject, docket);
-    }
-    const groups = peer.groups.filter((group) => docket.byGroup.has(group));
-    const ports = docket.peerNames.size === 0 ? noPorts : peer.ports.filter(({ name }) => docket.peerNames.has(name));
+/** What a subject's rules have to do with a peer. */
+interface Matched {
+  readonly docket: Docket;
+  /** Groups of the peer that the rules mention. */
+  readonly groups: readonly number[];
+  /** Container ports of the peer that the rules may name. */
+  readonly ports: readonly ContainerPort[];
+}
+
+/** Judges classes; see `Plan`. What it remembers lives as long as the policy class does. */
+export class ClassJudge {
+  readonly #dockets = new WeakMap<PolicyClass, Docket>();
+
+  /** Memoised. */
+  decisions(subject: PolicyClass, peer: PeerClass): readonly PortDecision[] {
+    const matched = this.#match(subject, peer);
+    const { docket, groups, ports } = matched;
     const seen = ports.length === 0 ? groups.join() : `${groups.join()} ${portsKey(ports)}`;
     let decided = docket.decided.get(seen);
     if (decided === undefined) {
-      const indices = new Set([...docket.always, ...groups.flatMap((group) => docket.byGroup.get(group)!)]);
-      const rules = [...indices].sort((a, b) => a - b).map((index) => subject.rules[index]!);
-      decided = decide(subject, rules, subject.direction === "ingress" ? subject.ownPorts : ports);
+      decided = decide(subject, matchingRules(subject, matched), destinationPorts(subject, matched));
       docket.decided.set(seen, decided);
     }
     return decided;
-  };
+  }
+
+  /** Remembers nothing. */
+  allowed(subject: PolicyClass, peer: PeerClass): PortSet {
+    const matched = this.#match(subject, peer);
+    return allowedPorts(subject, matchingRules(subject, matched), destinationPorts(subject, matched));
+  }
+
+  #match(subject: PolicyClass, peer: PeerClass): Matched {
+    let docket = this.#dockets.get(subject);
+    if (docket === undefined) {
+      docket = docketOf(subject);
+      this.#dockets.set(subject, docket);
+    }
+    const { byGroup, peerNames } = docket;
+    return {
+      docket,
+      groups: peer.groups.filter((group) => byGroup.has(group)),
+      ports: peerNames.size === 0 ? noPorts : peer.ports.filter(({ name }) => peerNames.has(name)),
+    };
+  }
 }
+
+/** In order of judgement. */
+function matchingRules(subject: PolicyClass, { docket, groups }: Matched): readonly PlanRule[] {
+  const indices = new Set([...docket.always, ...groups.flatMap((group) => docket.byGroup.get(group)!)]);
+  return [...indices].sort((a, b) => a - b).map((index) => subject.rules[index]!);
+}
+
+const destinationPorts = (subject: PolicyClass, { ports }: Matched): readonly ContainerPort[] =>
+  subject.direction === "ingress" ? subject.ownPorts : ports;
 
 const noPorts: readonly ContainerPort[] = [];
 
@@ -83,6 +113,17 @@ function decide(
   undecided = firstMatch(ofTier("Baseline"), ports, undecided, pieces);
   if (!undecided.isEmpty) pieces.push({ ports: undecided, decision: defaultAllow });
   return pieces;
+}
+
+/** What `decide` allows, all in all. */
+function allowedPorts(subject: PolicyClass, rules: readonly PlanRule[], ports: readonly ContainerPort[]): PortSet {
+  // Most subjects are isolated and know no tier but the NetworkPolicies', of which any that matches allows (spec A4.1).
+  if (subject.isolating.length > 0 && rules.every((rule) => rule.tier === "NetworkPolicy"))
+    return rules.reduce((all, rule) => all.union(rulePorts(rule, ports)), PortSet.empty);
+  let allowed = PortSet.empty;
+  for (const piece of decide(subject, rules, ports))
+    if (piece.decision.verdict === "allow") allowed = allowed.union(piece.ports);
+  return allowed;
 }
 
 /** The first rule that matches decides or passes (spec C3.2, C6.5); returns the ports left to the next tier. */

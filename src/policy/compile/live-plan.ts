@@ -1,5 +1,6 @@
 /** The plan over a changing world (contract: `plan.ts`). */
 import { type Address, AddressSet, type Family, families, parseAddress, parseCidr } from "../../net/address.ts";
+import type { PortSet } from "../../net/ports.ts";
 import { type Policy, policyRef } from "../model/policy.ts";
 import { type Direction, directions, type PortDecision } from "../model/verdict.ts";
 import type { ClusterFacts, Namespace, Node, Pod, Service, World } from "../model/world.ts";
@@ -7,7 +8,7 @@ import { isFinished, namespacedName } from "../model/world.ts";
 import { AddressIndex } from "./address-index.ts";
 import type { AddressSplit } from "./address-split.ts";
 import { type Entry, Groups, isNodeEntry, isPodEntry, type PodEntry, type PolicyState } from "./groups.ts";
-import { createJudge } from "./judge.ts";
+import { ClassJudge } from "./judge.ts";
 import { LiveSplit } from "./live-split.ts";
 import { compareText } from "./order.ts";
 import type {
@@ -55,7 +56,7 @@ class Engine implements LivePlan {
   readonly services = new Map<string, Service>();
   readonly policies = new Map<string, Policy>();
   readonly cluster: ClusterFacts;
-  readonly judge: (subject: PolicyClass, peer: PeerClass) => readonly PortDecision[] = createJudge();
+  readonly #judge = new ClassJudge();
 
   #lastId = 0;
   readonly #shapes = new Shapes({
@@ -196,6 +197,14 @@ class Engine implements LivePlan {
 
   groups(direction: Direction): Iterable<PeerGroup> {
     return this.#groups.used(direction);
+  }
+
+  judge(subject: PolicyClass, peer: PeerClass): readonly PortDecision[] {
+    return this.#judge.decisions(subject, peer);
+  }
+
+  allowed(subject: PolicyClass, peer: PeerClass): PortSet {
+    return this.#judge.allowed(subject, peer);
   }
 
   #judged(pod: Pod): PodState & { readonly shape: Shape } {

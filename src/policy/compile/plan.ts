@@ -168,6 +168,9 @@ export interface Plan {
 
   /** Disjoint pieces that together cover `PortSet.all`; memoised. */
   judge(subject: PolicyClass, peer: PeerClass): readonly PortDecision[];
+
+  /** The ports of all pieces that `judge` allows; cheaper, for those who ask about every pair once. */
+  allowed(subject: PolicyClass, peer: PeerClass): PortSet;
 }
 
 /** One thing that changed in the world; `put` adds or replaces by identity. */
