@@ -89,14 +89,12 @@ export class Sandbox {
   }
 
   addPods(pods: readonly Pod[]): void {
+    this.#leave(pods); // until now their addresses were somewhere outside
     this.#topology.addPods(pods);
   }
 
   removePods(pods: readonly Pod[]): void {
-    for (const ip of pods.flatMap((pod) => (pod.hostNetwork ? [] : pod.ips))) {
-      this.#seats.delete(ip);
-      this.#prober.leave(addressBytes(ip));
-    }
+    this.#leave(pods);
     this.#topology.removePods(pods.map(namespacedName));
   }
 
@@ -171,6 +169,14 @@ export class Sandbox {
           : this.#topology.outsideSeat(address);
     this.#seats.set(address, seat);
     return seat;
+  }
+
+  /** Their addresses are about to be elsewhere. */
+  #leave(pods: readonly Pod[]): void {
+    for (const ip of pods.flatMap((pod) => (pod.hostNetwork ? [] : pod.ips))) {
+      this.#seats.delete(ip);
+      this.#prober.leave(addressBytes(ip));
+    }
   }
 
   #probe({ from, to, protocol, port, via }: Question): Probe {
