@@ -1,4 +1,5 @@
 /** What a command may touch of the world around it. Injected, so that tests need no process. */
+import { oneLine } from "../report/escape.ts";
 
 /** 0 fine, allowed, no difference · 1 findings, denied, difference · 2 could not answer · 130 interrupted. */
 export type ExitCode = 0 | 1 | 2 | 130;
@@ -20,6 +21,11 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C; commands that run long, or hold something, listen. */
   readonly signal: AbortSignal;
+}
+
+/** Lines for stderr that quote manifests or arguments: control characters are shown, so that none reaches the terminal. */
+export function writeLines({ stderr }: Pick<Io, "stderr">, ...lines: readonly string[]): void {
+  for (const line of lines) stderr.write(`${oneLine(line)}\n`);
 }
 
 /** An error that the user can understand and act on: one line on stderr, exit code 2. */

@@ -8,7 +8,7 @@ import { register as map } from "./commands/map.ts";
 import { register as test } from "./commands/test.ts";
 import { register as verify } from "./commands/verify.ts";
 import { register as version } from "./commands/version.ts";
-import { CliError, type ExitCode, Interrupted, type Io, type Shell } from "./io.ts";
+import { CliError, type ExitCode, Interrupted, type Io, type Shell, writeLines } from "./io.ts";
 
 const examples = `
 Examples:
@@ -107,7 +107,7 @@ function report(error: unknown, io: Io, argv: readonly string[]): ExitCode {
   }
   if (error instanceof Interrupted) return 130;
   if (error instanceof CliError) {
-    io.stderr.write(`error: ${error.message}\n${error.hint === undefined ? "" : `${error.hint}\n`}`);
+    writeLines(io, ...`error: ${error.message}`.split("\n"), ...(error.hint === undefined ? [] : [error.hint]));
     return 2;
   }
   const trace = io.env["BULKHEAD_DEBUG"] === "1";

@@ -2,7 +2,7 @@
 import type { Loaded, ReadOptions } from "../manifests/index.ts";
 import type { LivePlan } from "../policy/compile/plan.ts";
 import type { World } from "../policy/model/world.ts";
-import { CliError, type Io } from "./io.ts";
+import { CliError, type Io, writeLines } from "./io.ts";
 import type { ManifestOptions } from "./options.ts";
 
 const readOptions = (options: ManifestOptions, io: Io): ReadOptions => ({
@@ -36,10 +36,10 @@ async function changed(loaded: Loaded, { with: added = [], without: removed = []
 /** Says what is wrong with the input. Errors end the command: an answer from half of the input would be a guess. */
 async function report(loaded: Loaded, options: ManifestOptions, io: Io): Promise<void> {
   const { formatProblem } = await import("../manifests/index.ts");
-  for (const problem of loaded.problems) io.stderr.write(`${formatProblem(problem)}\n`);
+  writeLines(io, ...loaded.problems.map(formatProblem));
   if (options.verbose === true) {
     io.stderr.write(`read ${count(loaded.objects, "object")} from ${count(loaded.files, "file")}\n`);
-    for (const [kind, n] of loaded.ignored) io.stderr.write(`ignored ${n} ${kind}: no part in network policy\n`);
+    for (const [kind, n] of loaded.ignored) writeLines(io, `ignored ${n} ${kind}: no part in network policy`);
   }
   const errors = loaded.problems.filter(({ severity }) => severity === "error").length;
   if (errors === 0) return;

@@ -130,6 +130,19 @@ describe("input", () => {
     expect(stderr).toMatch(/^-:6:\d+: warning: .*ingres/);
   });
 
+  test("nothing that manifests or arguments say drives the terminal", async () => {
+    const object = (apiVersion: string): string =>
+      `apiVersion: ${apiVersion}\nkind: "A\\e[31m\\nerror: none"\nmetadata: {name: a}\n---\n`;
+    const manifests = await bulkhead(["map", "-f", "-", "-v", "--allow-partial"], {
+      stdin: object("v1") + object("example.com/v1"),
+    });
+    expect(manifests.stderr).toContain('no matches for kind "A\\u001b[31m\\nerror: none"');
+    expect(manifests.stderr).toContain("ignored 1 example.com/v1/A\\u001b[31m\\nerror: none");
+    const reference = await bulkhead(["can", "a\u001b[31m", "b", ...shop]);
+    expect(reference.stderr).toContain('"a\\u001b[31m" is');
+    for (const { stderr } of [manifests, reference]) expect(stderr).not.toContain("\u001b");
+  });
+
   test("two readers of stdin", async () => {
     const { code, stderr } = await bulkhead(["can", "a", "b", "-f", "-", "--with", "-"]);
     expect(code).toBe(2);

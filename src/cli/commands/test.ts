@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { TestResult, TestResults } from "../../policy/analyze/types.ts";
 import type { Plan } from "../../policy/compile/plan.ts";
-import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
+import { CliError, type ExitCode, type Io, type Shell, writeLines } from "../io.ts";
 import {
   addColorOption,
   addManifestOptions,
@@ -89,7 +89,7 @@ export async function run(options: TestOptions, io: Io): Promise<ExitCode> {
 /** A test that can't be read, or asks about what is not there, proves nothing: no results at all. */
 function stopAt(errors: readonly string[], io: Io): void {
   if (errors.length === 0) return;
-  for (const error of errors) io.stderr.write(`${error}\n`);
+  writeLines(io, ...errors);
   throw new CliError(`${errors.length} ${errors.length === 1 ? "error" : "errors"} in the test files`);
 }
 
