@@ -1,26 +1,29 @@
 /**
- * All benchmarks: `npm run bench [-- --quick] [-- --out FILE]`. Leaves the results as JSON, from which
+ * All benchmarks: `npm run bench -- [--quick] [--out FILE] [SUITE...]`. Leaves the results as JSON, from which
  * `npm run docs:performance` makes docs/performance.md and `npm run bench:compare` compares two runs.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
 import { commit, latest, loadNow, machine, type Results, readSuite, type Suite, writeJson } from "./results.ts";
 
-const args = process.argv.slice(2);
-const quick = args.includes("--quick");
-const outAt = args.indexOf("--out");
-const out = outAt >= 0 ? args[outAt + 1]! : quick ? undefined : latest;
+const { values, positionals } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, out: { type: "string" } },
+  allowPositionals: true,
+});
+const { quick } = values;
+const out = values.out ?? (quick ? undefined : latest);
+const names = positionals.length > 0 ? positionals : ["analysis", "kernel"];
 
 const folder = mkdtempSync(join(tmpdir(), "bulkhead-bench-"));
 const load = loadNow();
 const suites: Suite[] = [];
 const failed: string[] = [];
 try {
-  for (const name of ["analysis", "kernel"]) {
+  for (const name of names) {
     const script = new URL(`${name}.ts`, import.meta.url).pathname;
-    if (!existsSync(script)) continue;
     const file = join(folder, `${name}.json`);
     const { status } = spawnSync(process.execPath, [script, ...(quick ? ["--quick"] : []), "--out", file], {
       stdio: "inherit",

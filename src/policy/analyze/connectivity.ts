@@ -53,14 +53,16 @@ export function connectivity(real: Plan, options: ConnectivityOptions = {}): Con
   const connections: ConnectionEntry[] = [];
   const describe = describer(matrix);
   const rows = new MapRows(matrix);
+  const classes = Int32Array.from(endpoints, (endpoint) => endpoint.class);
   for (const from of endpoints) {
     const { IPv4, IPv6 } = rows.of(from.class);
     const isNode = from.members[0]!.kind === "node";
-    // By index: this runs for every pair, and iterators make garbage.
-    for (let i = 0; i < endpoints.length; i++) {
+    // By index: this runs for every pair, nearly all denied, and iterators make garbage.
+    for (let i = 0; i < classes.length; i++) {
+      let v4 = IPv4[classes[i]!]!;
+      let v6 = IPv6[classes[i]!]!;
+      if (v4 <= nothing && v6 <= nothing && !isNode) continue;
       const to = endpoints[i]!;
-      let v4 = IPv4[to.class]!;
-      let v6 = IPv6[to.class]!;
       if (isNode && isExempt(from, to)) {
         if (v4 !== noFamily) v4 = everything;
         if (v6 !== noFamily) v6 = everything;
