@@ -8,6 +8,11 @@ export interface OutputOptions {
   readonly color?: "auto" | "always" | "never";
 }
 
+/** Flags of commands that print a table. */
+export interface TableOptions extends OutputOptions {
+  readonly headers?: boolean;
+}
+
 /** What commander makes of the flags of `addManifestOptions`. */
 export interface ManifestOptions {
   readonly filename?: readonly string[];
@@ -50,6 +55,11 @@ export function addColorOption(command: Command): Command {
   );
 }
 
+export const addTableOptions = (command: Command): Command =>
+  addColorOption(command.option("--no-headers", "table without its first line"));
+
+/** Help of -n where a command takes no references. */
+export const objectsNamespaceHelp = "namespace of objects that name none (default: default)";
 const namespaceHelp = "namespace of references and objects that name none (default: default)";
 
 /** The flags that say which world is asked. `namespace` is the help of -n. */

@@ -59,7 +59,7 @@ export function buildProgram(shell: Shell): Command {
  * kubectl's users write flags anywhere; flags in front of the verb are moved behind it.
  * @example ["-f", "k8s", "map", "-o", "json"] → ["map", "-f", "k8s", "-o", "json"]
  */
-export function verbFirst(program: Command, argv: readonly string[]): string[] {
+function verbFirst(program: Command, argv: readonly string[]): string[] {
   const takesValue = new Map<string, boolean>();
   for (const command of program.commands)
     for (const option of command.options)

@@ -9,7 +9,7 @@ import { flowText } from "./verdict.ts";
 const words = { allow: "allowed", deny: "denied", partly: "allowed only in part" } as const;
 
 /** `expected denied, but is allowed: shop/api → shop/db 5432/TCP, by NetworkPolicy shop/db (db.yaml:12)` */
-export function failureText(result: TestResult): string {
+function failureText(result: TestResult): string {
   const flow = result.counterexample === undefined ? "" : `: ${flowText(result.counterexample)}`;
   const why = result.reasons.slice(0, 2).map((reason) => {
     const where = place(reason);

@@ -5,24 +5,24 @@ import type { Difference } from "../../policy/analyze/types.ts";
 import type { World } from "../../policy/model/world.ts";
 import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
 import {
-  addColorOption,
   addManifestOptions,
   addOutputOption,
+  addTableOptions,
   type ManifestOptions,
-  type OutputOptions,
+  objectsNamespaceHelp,
   styleFor,
+  type TableOptions,
 } from "../options.ts";
 import { planOf, readBoth, readWorld } from "../world.ts";
 
 const formats = ["table", "json", "yaml", "md", "mermaid"] as const;
 const effects = ["any", "widened", "narrowed"] as const;
 
-export interface DiffOptions extends ManifestOptions, OutputOptions {
+export interface DiffOptions extends ManifestOptions, TableOptions {
   readonly before?: string;
   readonly after?: string;
   readonly output: (typeof formats)[number];
   readonly failOn: (typeof effects)[number];
-  readonly headers?: boolean;
 }
 
 export function register(program: Command, shell: Shell): void {
@@ -36,17 +36,13 @@ export function register(program: Command, shell: Shell): void {
     .usage("A B [flags] | -f FILE|DIR --with FILE [flags]")
     .argument("[before]", "manifests as they were")
     .argument("[after]", "manifests as they would be");
-  addManifestOptions(addOutputOption(command, formats), {
-    namespace: "namespace of objects that name none (default: default)",
-  });
-  addColorOption(
-    command
-      .addOption(
-        new Option("--fail-on <effect>", "exit with 1 on any difference, or only when more or less is allowed")
-          .choices([...effects])
-          .default("any"),
-      )
-      .option("--no-headers", "table without its first line"),
+  addManifestOptions(addOutputOption(command, formats), { namespace: objectsNamespaceHelp });
+  addTableOptions(
+    command.addOption(
+      new Option("--fail-on <effect>", "exit with 1 on any difference, or only when more or less is allowed")
+        .choices([...effects])
+        .default("any"),
+    ),
   )
     .addHelpText(
       "after",

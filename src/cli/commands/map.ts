@@ -5,24 +5,23 @@ import type { Connectivity, Level } from "../../policy/analyze/types.ts";
 import type { ExitCode, Io, Shell } from "../io.ts";
 import { narrowed } from "../narrow.ts";
 import {
-  addColorOption,
   addManifestOptions,
   addOutputOption,
+  addTableOptions,
   type ManifestOptions,
-  type OutputOptions,
   styleFor,
+  type TableOptions,
 } from "../options.ts";
 import { orFail, writeNotes } from "../question.ts";
 import { readPlan } from "../world.ts";
 
 const formats = ["table", "matrix", "json", "yaml", "csv", "md", "dot", "mermaid", "svg", "html"] as const;
 
-export interface MapOptions extends ManifestOptions, OutputOptions {
+export interface MapOptions extends ManifestOptions, TableOptions {
   readonly output: (typeof formats)[number];
   readonly level: Level;
   readonly focus?: string;
   readonly selector?: string;
-  readonly headers?: boolean;
 }
 
 export function register(program: Command, shell: Shell): void {
@@ -37,7 +36,7 @@ export function register(program: Command, shell: Shell): void {
   addManifestOptions(addOutputOption(command, formats), {
     namespace: "only connections from or to this namespace; also that of objects that name none",
   });
-  addColorOption(
+  addTableOptions(
     command
       .option("-A, --all-namespaces", "all namespaces (the default)")
       .option("-l, --selector <labels>", "only connections from or to pods with these labels (app=web,tier!=db)")
@@ -46,8 +45,7 @@ export function register(program: Command, shell: Shell): void {
         new Option("--level <level>", "a row for each workload, or for each pod")
           .choices(["workload", "pod"])
           .default("workload"),
-      )
-      .option("--no-headers", "table without its first line"),
+      ),
   )
     .addHelpText(
       "after",

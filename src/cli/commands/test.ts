@@ -9,6 +9,7 @@ import {
   addOutputOption,
   type ManifestOptions,
   type OutputOptions,
+  objectsNamespaceHelp,
   styleFor,
 } from "../options.ts";
 import { readPlan } from "../world.ts";
@@ -30,9 +31,7 @@ export function register(program: Command, shell: Shell): void {
     )
     .usage("FILE|DIR... [flags]")
     .argument("<files...>", "files or folders with PolicyTest documents, or - for stdin");
-  addManifestOptions(addOutputOption(command, formats), {
-    namespace: "namespace of objects that name none (default: default)",
-  });
+  addManifestOptions(addOutputOption(command, formats), { namespace: objectsNamespaceHelp });
   addColorOption(command)
     .addHelpText(
       "after",

@@ -107,7 +107,7 @@ function portsOf(found: Quantified, total: PortSet): Pick<Answer, "ports" | "fam
 }
 
 /** `{families}` when both families were asked and differ. */
-export function familyPorts(of: (family: Family) => PortSet | undefined): { families?: Record<Family, Ports> } {
+function familyPorts(of: (family: Family) => PortSet | undefined): { families?: Record<Family, Ports> } {
   const IPv4 = of("IPv4");
   const IPv6 = of("IPv6");
   if (IPv4 === undefined || IPv6 === undefined || IPv4.equals(IPv6)) return {};

@@ -197,7 +197,7 @@ export function podGroupContent(
 }
 
 /** Sorted by name, protocol and number, each once. */
-export function normalPorts(ports: readonly ContainerPort[]): readonly ContainerPort[] {
+function normalPorts(ports: readonly ContainerPort[]): readonly ContainerPort[] {
   const byText = new Map(
     ports.map(({ name, protocol, number }) => [`${name}/${protocol}/${number}`, { name, number, protocol }] as const),
   );
