@@ -189,6 +189,11 @@ ${(["compiler", "reference", "nftables"] as const).map((layer) => faultTable(lay
 
 Besides, ${count(results, { file: suiteFiles.misreadings, under: [] })} misreadings of policies, of the world and of verdicts are noticed by the saved worlds alone (\`test/engine/faults.test.ts\`).
 
+## Beside these
+
+\`test/engine/laws.test.ts\` holds laws of any world, \`test/kernel\` what the enforcer keeps, cuts and adopts, and \`test/fire\` judges
+every packet of traffic that runs while policies, labels and pods change: each must get what the plan before or the plan after says.
+
 ## Where it ran
 
 ${table(

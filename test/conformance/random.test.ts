@@ -10,7 +10,8 @@ import { type Counted, compareEvaluators, compareKernel, kinds, Tally } from "./
 const long = process.env["BULKHEAD_LONG"] === "1";
 const goal = long ? { verdicts: 1_000_000, connections: 100_000 } : { verdicts: 30_000, connections: 9_000 };
 const timeout = long ? 3_600_000 : 300_000;
-const firstSeed = Number(process.env["BULKHEAD_SEED"] ?? 1);
+const givenSeed = process.env["BULKHEAD_SEED"];
+const firstSeed = Number(givenSeed ?? 1);
 
 test("engine and reference", { timeout }, ({ task }) => {
   const tally = new Tally();
@@ -30,6 +31,7 @@ describeKernel("kernel", () => {
 });
 
 function expectWorthIt(tally: Tally): void {
+  if (givenSeed !== undefined && !long) return; // a few worlds of any seed need not have everything
   expect(tally.of("denied") / tally.of("verdicts")).toBeGreaterThanOrEqual(0.3);
   expect(kinds.filter((kind) => tally.of(kind) === 0)).toEqual([]);
 }

@@ -136,8 +136,16 @@ export async function compareKernel(seed: number, tally: Tally): Promise<void> {
   }
 }
 
-/** `count` of them, every n-th, beginning somewhere. */
+/** `count` of them, two thirds between pods as far as there are any: most worlds have more ends outside than pods. */
 function some(all: readonly Question[], count: number, offset: number): readonly Question[] {
-  const every = Math.max(1, Math.floor(all.length / count));
-  return all.filter((_, i) => (i + offset) % every === 0).slice(0, count);
+  const pods = all.filter(({ from, to }) => from.end.kind === "pod" && to.end.kind === "pod" && from !== to);
+  const between = new Set(pods);
+  const others = all.filter((question) => !between.has(question));
+  const chosen = everyNth(pods, Math.ceil((2 * count) / 3), offset);
+  return [...chosen, ...everyNth(others, count - chosen.length, offset)];
+}
+
+function everyNth<T>(all: readonly T[], count: number, offset: number): readonly T[] {
+  const step = Math.max(1, Math.floor(all.length / count));
+  return all.filter((_, i) => (i + offset) % step === 0).slice(0, count);
 }
