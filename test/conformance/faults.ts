@@ -158,7 +158,12 @@ export const faults: readonly Fault[] = [
       'log prefix "${logPrefix}000000000000 "',
     ],
     ["who may leave may enter", "nftables/", '(direction === "egress" ? "admit" : "pass")', '"pass"'],
-    ["the input hook is missing", "nftables/", '...base("forward"), ...base("input")', '...base("forward")'],
+    [
+      "the input hook is missing",
+      "nftables/",
+      'hookNames: readonly Hook[] = ["forward", "input"]',
+      'hookNames: readonly Hook[] = ["forward"]',
+    ],
     [
       "established is enough",
       "nftables/",
