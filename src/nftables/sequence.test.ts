@@ -10,8 +10,8 @@ import { applyToWorld, arbitraryChange, arbitraryWorld, endsOf, protocolPorts } 
 import { Desired } from "./desired.ts";
 import { Drops } from "./drops.ts";
 import { garbage, sequence, type Transaction } from "./sequence.ts";
-import { judge, judgeAcross, maxLookups, type Packet } from "./simulate.ts";
-import { applyOp, cloneState, emptyState, type KernelState, type Op, reachable } from "./state.ts";
+import { cloneState, judge, judgeAcross, maxLookups, type Packet, reachable } from "./simulate.arbitrary.ts";
+import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 import { type Touched, touchAll } from "./touched.ts";
 
 interface History {

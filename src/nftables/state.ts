@@ -2,8 +2,8 @@
  * What a node's table holds, as data: classes and answers by content, and three things that change: which peer class an
  * address has, which subject class judges it, and which epoch is current.
  */
-import { type Family, families, parseAddress } from "../net/address.ts";
-import { type Direction, directions } from "../policy/model/verdict.ts";
+import { type Family, parseAddress } from "../net/address.ts";
+import type { Direction } from "../policy/model/verdict.ts";
 import { untrusted } from "./epoch.ts";
 import type { Hash } from "./names.ts";
 import type { PortTable } from "./port-table.ts";
@@ -150,25 +150,6 @@ export function applyOp(state: KernelState, op: Op): void {
   }
 }
 
-export function cloneState(state: KernelState): KernelState {
-  const direction = (d: DirectionState): DirectionState => ({
-    tables: new Map(d.tables),
-    subjects: new Map(Array.from(d.subjects, ([subject, pairs]) => [subject, new Map(pairs)])),
-    peers: new Set(d.peers),
-    exact: new Map(d.exact),
-    nets: { ...d.nets },
-    dispatch: new Map(d.dispatch),
-  });
-  return {
-    egress: direction(state.egress),
-    ingress: direction(state.ingress),
-    denies: new Set(state.denies),
-    epoch: state.epoch,
-    owesEpoch: state.owesEpoch,
-    hooked: state.hooked,
-  };
-}
-
 /** The piece of `nets` that holds an address. */
 export function netPeer(nets: readonly NetPiece[], value: bigint): Hash {
   let low = 0;
@@ -199,27 +180,4 @@ export function tableFor(state: DirectionState, subject: Hash, peer: Hash): Port
   const table = key === undefined ? undefined : state.tables.get(key);
   if (table === undefined) throw new Error(`no table for subject ${subject}, peer ${peer}`);
   return table;
-}
-
-/** Content by which two states can be compared whatever garbage they hold: only what packets can reach. */
-export function reachable(state: KernelState): unknown {
-  return directions.map((direction) => {
-    const own = state[direction];
-    const subjects = new Set(own.dispatch.values());
-    const peers = new Set([
-      nobody,
-      ...own.exact.values(),
-      ...families.flatMap((family) => own.nets[family].map((piece) => piece.peer)),
-    ]);
-    const sorted = (map: ReadonlyMap<string, string>): readonly (readonly [string, string])[] =>
-      [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-    return {
-      dispatch: sorted(own.dispatch),
-      exact: sorted(own.exact),
-      nets: families.map((family) => own.nets[family].map((p) => [String(p.start), String(p.end), p.peer])),
-      answers: [...subjects]
-        .sort()
-        .map((subject) => [subject, [...peers].sort().map((peer) => [peer, tableFor(own, subject, peer).key])]),
-    };
-  });
 }

@@ -2,12 +2,12 @@
  * What the kernel does with a packet, over the abstract state: the lookups of `skeleton.ts` in their order. A packet that
  * runs through a commit sees one generation of rules and, from some lookup on, the next generation of sets.
  */
-import { type Family, parseAddress } from "../net/address.ts";
+import { type Family, families, parseAddress } from "../net/address.ts";
 import type { Protocol } from "../net/ports.ts";
-import type { Direction } from "../policy/model/verdict.ts";
+import { type Direction, directions } from "../policy/model/verdict.ts";
 import type { Hash } from "./names.ts";
 import { type Answer, allow, answerAt } from "./port-table.ts";
-import { type DirectionState, type KernelState, netPeer, nobody } from "./state.ts";
+import { type DirectionState, type KernelState, netPeer, nobody, tableFor } from "./state.ts";
 
 /** A first packet of a flow, by its own addresses after DNAT. */
 export interface Packet {
@@ -66,4 +66,46 @@ function answer(view: View, direction: Direction, subject: Hash, packet: Packet)
   if (known.some((t) => t === undefined)) return "lost";
   const fate = answerAt(known[0]!, packet.protocol, packet.port);
   return fate === allow || view.rules.denies.has(fate) ? fate : "lost";
+}
+
+export function cloneState(state: KernelState): KernelState {
+  const direction = (d: DirectionState): DirectionState => ({
+    tables: new Map(d.tables),
+    subjects: new Map(Array.from(d.subjects, ([subject, pairs]) => [subject, new Map(pairs)])),
+    peers: new Set(d.peers),
+    exact: new Map(d.exact),
+    nets: { ...d.nets },
+    dispatch: new Map(d.dispatch),
+  });
+  return {
+    egress: direction(state.egress),
+    ingress: direction(state.ingress),
+    denies: new Set(state.denies),
+    epoch: state.epoch,
+    owesEpoch: state.owesEpoch,
+    hooked: state.hooked,
+  };
+}
+
+/** Content by which two states can be compared whatever garbage they hold: only what packets can reach. */
+export function reachable(state: KernelState): unknown {
+  return directions.map((direction) => {
+    const own = state[direction];
+    const subjects = new Set(own.dispatch.values());
+    const peers = new Set([
+      nobody,
+      ...own.exact.values(),
+      ...families.flatMap((family) => own.nets[family].map((piece) => piece.peer)),
+    ]);
+    const sorted = (map: ReadonlyMap<string, string>): readonly (readonly [string, string])[] =>
+      [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      dispatch: sorted(own.dispatch),
+      exact: sorted(own.exact),
+      nets: families.map((family) => own.nets[family].map((p) => [String(p.start), String(p.end), p.peer])),
+      answers: [...subjects]
+        .sort()
+        .map((subject) => [subject, [...peers].sort().map((peer) => [peer, tableFor(own, subject, peer).key])]),
+    };
+  });
 }
