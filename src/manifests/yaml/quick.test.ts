@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { stringify } from "yaml";
 import { toYaml } from "../../report/yaml.ts";
 import { SyntaxProblem } from "../document.ts";
+import { arbitraryLayout } from "./layout.arbitrary.ts";
 import { readQuickly } from "./quick.ts";
 import { readThoroughly } from "./yaml.ts";
 
@@ -88,15 +89,8 @@ test("the recorded texts", () => {
 const json = fc.jsonValue({ maxDepth: 4 });
 
 test("what writers write", () => {
-  const layout = fc.record({
-    indent: fc.integer({ min: 1, max: 5 }),
-    lineWidth: fc.constantFrom(0, 20, 80),
-    indentSeq: fc.boolean(),
-    collectionStyle: fc.constantFrom("any" as const, "flow" as const, "block" as const),
-    defaultStringType: fc.constantFrom("PLAIN" as const, "QUOTE_DOUBLE" as const, "QUOTE_SINGLE" as const),
-  });
   fc.assert(
-    fc.property(json, layout, (data, options) => {
+    fc.property(json, arbitraryLayout, (data, options) => {
       check(stringify(data, { ...options, version: "1.1" }));
       check(toYaml(data));
     }),

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { SyntaxProblem } from "../document.ts";
+import { arbitraryLayout } from "./layout.arbitrary.ts";
 import { parseYaml } from "./yaml.ts";
 
 const value = (text: string): unknown => parseYaml(text, 0)?.value ?? null;
@@ -119,15 +120,8 @@ describe("limits", () => {
 const json = fc.jsonValue({ maxDepth: 5 }).filter((v) => !JSON.stringify(v).includes("-0"));
 
 test("what another writer writes comes back", () => {
-  const layout = fc.record({
-    indent: fc.integer({ min: 1, max: 6 }),
-    lineWidth: fc.constantFrom(0, 20, 80),
-    indentSeq: fc.boolean(),
-    collectionStyle: fc.constantFrom("any" as const, "flow" as const, "block" as const),
-    defaultStringType: fc.constantFrom("PLAIN" as const, "QUOTE_DOUBLE" as const, "QUOTE_SINGLE" as const),
-  });
   fc.assert(
-    fc.property(json, layout, (data, options) => {
+    fc.property(json, arbitraryLayout, (data, options) => {
       const text = stringify(data, { ...options, version: "1.1" });
       // The writer does not quote what only Go takes for a number, and splits keys that Go wants on one line.
       let got: unknown;
