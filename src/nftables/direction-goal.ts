@@ -3,6 +3,7 @@ import { type Family, families, formatAddress } from "../net/address.ts";
 import type { PeerClass, Plan, PolicyClass } from "../policy/compile/plan.ts";
 import type { Direction, PortDecision } from "../policy/model/verdict.ts";
 import type { Drops } from "./drops.ts";
+import { GroupIndex } from "./group-index.ts";
 import { type Hash, hash } from "./names.ts";
 import { withoutLone } from "./nets.ts";
 import { type PortTable, tableOf } from "./port-table.ts";
@@ -28,6 +29,8 @@ export class DirectionGoal {
   readonly #drops: Drops;
   readonly #subjects = new Uses<Subject>();
   readonly #peers = new Uses<PeerClass>();
+  readonly #subjectIndex = new GroupIndex();
+  readonly #peerIndex = new GroupIndex();
   readonly #tables = new Uses<PortTable>();
   /** Group ids and port names that rules of this node's subjects mention; a group's value is its content. */
   readonly #groups = new Uses<string, number>();
@@ -163,22 +166,31 @@ export class DirectionGoal {
       },
     };
     for (const subject of goneSubjects.keys()) {
+      this.#subjectIndex.remove(subject);
       for (const peer of this.goal.subjects.get(subject)!.keys()) this.#dropPair(subject, peer);
       this.goal.subjects.delete(subject);
     }
     for (const peer of gonePeers.keys()) {
+      this.#peerIndex.remove(peer);
       this.goal.peers.delete(peer);
       for (const subject of this.goal.subjects.keys()) this.#dropPair(subject, peer);
     }
-    for (const peer of touched.peers) this.goal.peers.add(peer);
+    for (const peer of touched.peers) {
+      const { groups, ports } = this.#peers.get(peer)!;
+      this.#peerIndex.add(peer, groups, ports.length > 0);
+      this.goal.peers.add(peer);
+    }
     for (const subject of touched.subjects) {
+      const { groups, names } = this.#subjects.get(subject)!;
+      this.#subjectIndex.add(subject, groups, names.size > 0);
       this.goal.subjects.set(subject, new Map());
       this.#addPair(plan, subject, nobody);
-      for (const peer of this.goal.peers) this.#addPair(plan, subject, peer);
+      for (const peer of this.#peerIndex.meeting(groups, names.size > 0)) this.#addPair(plan, subject, peer);
     }
-    if (touched.peers.size > 0) {
-      for (const subject of this.goal.subjects.keys()) {
-        if (!touched.subjects.has(subject)) for (const peer of touched.peers) this.#addPair(plan, subject, peer);
+    for (const peer of touched.peers) {
+      const { groups, ports } = this.#peers.get(peer)!;
+      for (const subject of this.#subjectIndex.meeting(groups, ports.length > 0)) {
+        if (!touched.subjects.has(subject)) this.#addPair(plan, subject, peer);
       }
     }
     this.#subjects.settle();
@@ -221,13 +233,9 @@ export class DirectionGoal {
 
   /** Adds what a subject answers a peer, unless it is what it answers everyone. */
   #addPair(plan: Plan, subject: Hash, peer: Hash): void {
-    const { policyClass, groups, names } = this.#subjects.get(subject)!;
+    const { policyClass } = this.#subjects.get(subject)!;
     const peerClass = peer === nobody ? this.#stranger : this.#peers.get(peer)!;
     const pairs = this.goal.subjects.get(subject)!;
-    if (peer !== nobody) {
-      const named = names.size > 0 && peerClass.ports.length > 0;
-      if (!named && !peerClass.groups.some((id) => groups.has(id))) return;
-    }
     const table = this.#table(plan, policyClass, peerClass);
     if (pairs.get(nobody) === table.key) return;
     pairs.set(peer, table.key);
