@@ -82,7 +82,8 @@ export function minus<T extends number | bigint>(a: Ranges<T>, b: Ranges<T>, ste
   return out;
 }
 
-export function contains<T extends number | bigint>(ranges: Ranges<T>, value: T): boolean {
+/** The one of sorted, disjoint ranges that holds a value. */
+export function rangeAt<T extends number | bigint, R extends Range<T>>(ranges: readonly R[], value: T): R | undefined {
   let low = 0;
   let high = ranges.length - 1;
   while (low <= high) {
@@ -90,7 +91,10 @@ export function contains<T extends number | bigint>(ranges: Ranges<T>, value: T)
     const range = ranges[middle]!;
     if (value < range.start) high = middle - 1;
     else if (value > range.end) low = middle + 1;
-    else return true;
+    else return range;
   }
-  return false;
+  return undefined;
 }
+
+export const contains = <T extends number | bigint>(ranges: Ranges<T>, value: T): boolean =>
+  rangeAt(ranges, value) !== undefined;

@@ -3,6 +3,7 @@
  * address has, which subject class judges it, and which epoch is current.
  */
 import { type Family, parseAddress } from "../net/address.ts";
+import { rangeAt } from "../net/interval.ts";
 import type { Direction } from "../policy/model/verdict.ts";
 import { untrusted } from "./epoch.ts";
 import type { Hash } from "./names.ts";
@@ -151,18 +152,7 @@ export function applyOp(state: KernelState, op: Op): void {
 }
 
 /** The piece of `nets` that holds an address. */
-export function netPeer(nets: readonly NetPiece[], value: bigint): Hash {
-  let low = 0;
-  let high = nets.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const piece = nets[middle]!;
-    if (value < piece.start) high = middle - 1;
-    else if (value > piece.end) low = middle + 1;
-    else return piece.peer;
-  }
-  return nobody;
-}
+export const netPeer = (nets: readonly NetPiece[], value: bigint): Hash => rangeAt(nets, value)?.peer ?? nobody;
 
 /** The peer class that the kernel finds for an address. */
 export function peerOf(state: DirectionState, address: string): Hash {

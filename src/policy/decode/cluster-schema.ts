@@ -32,32 +32,22 @@ const selector: ObjectSchema = object({
   },
 });
 
-const networks: Schema = {
-  kind: "list",
-  minItems: 1,
-  maxItems: 25,
-  set: true,
-  items: {
-    kind: "string",
-    maxLength: 43,
-    check: { code: "C8.4", holds: isCelCidr, message: () => "Invalid CIDR format provided" },
-  },
-};
+const addressSet = (items: Schema): Schema => ({ kind: "list", minItems: 1, maxItems: 25, set: true, items });
 
-const domainNames: Schema = {
-  kind: "list",
-  minItems: 1,
-  maxItems: 25,
-  set: true,
-  items: {
-    kind: "string",
-    check: {
-      code: "C8.7",
-      holds: isDomainNamePattern,
-      message: (path) => `${path} in body should match '${domainNamePattern}'`,
-    },
+const networks = addressSet({
+  kind: "string",
+  maxLength: 43,
+  check: { code: "C8.4", holds: isCelCidr, message: () => "Invalid CIDR format provided" },
+});
+
+const domainNames = addressSet({
+  kind: "string",
+  check: {
+    code: "C8.7",
+    holds: isDomainNamePattern,
+    message: (path) => `${path} in body should match '${domainNamePattern}'`,
   },
-};
+});
 
 const hasAny = (items: unknown, ...fields: readonly string[]): boolean =>
   Array.isArray(items) && items.some((item) => isObject(item) && fields.some((field) => Object.hasOwn(item, field)));
