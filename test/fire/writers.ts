@@ -1,13 +1,6 @@
-/** Who brings plans into the kernel: the product, and writers that are wrong on purpose. */
-import { Desired } from "../../src/nftables/desired.ts";
-import { Drops } from "../../src/nftables/drops.ts";
+/** Who brings plans into the kernel: the product, and a writer that is wrong on purpose. */
 import { Enforcer } from "../../src/nftables/enforcer.ts";
-import { kernelNumbers } from "../../src/nftables/numbers.ts";
-import { releaseNumbers, render } from "../../src/nftables/render.ts";
 import type { Runner } from "../../src/nftables/runner.ts";
-import { garbage, sequence } from "../../src/nftables/sequence.ts";
-import { defaultTableOptions, skeleton } from "../../src/nftables/skeleton.ts";
-import { applyOp, emptyState, type Op } from "../../src/nftables/state.ts";
 import type { LivePlan, PlanDelta } from "../../src/policy/compile/plan.ts";
 
 export interface Writer {
@@ -19,46 +12,6 @@ export interface Writer {
 export type WriterFactory = (plan: LivePlan, node: string, runner: Runner) => Promise<Writer>;
 
 export const bulkhead: WriterFactory = (plan, node, runner) => Enforcer.start(plan, { node, runner });
-
-/** Several changes of one element as the one that they come to. */
-function merged(ops: readonly Op[]): Op[] {
-  const out = new Map<string, Op>();
-  for (const op of ops) {
-    if (op.kind === "hooks" || op.kind === "epoch") continue;
-    if (op.kind !== "exact" && op.kind !== "dispatch") {
-      out.set(`${out.size}`, op);
-      continue;
-    }
-    const key = `${op.kind} ${op.direction} ${op.address}`;
-    const before = out.get(key);
-    out.set(key, before?.kind === op.kind ? { ...op, from: before.from } : op);
-  }
-  return [...out.values()].filter((op) => !("address" in op) || op.from !== op.to);
-}
-
-/** The product's table, written as if a transaction were all it takes: everything changes in one. */
-export const allAtOnce: WriterFactory = async (plan, node, runner) => {
-  const desired = new Desired(node, new Drops());
-  const state = emptyState();
-  const numbers = kernelNumbers();
-  let epoch = state.epoch;
-  const commit = async (first: string, touched: ReturnType<Desired["load"]>, nonce: string): Promise<void> => {
-    const ops = sequence({ ...state, hooked: false }, desired.goal, touched, nonce).flatMap((step) => step.ops);
-    for (const op of ops) applyOp(state, op);
-    const all: Op[] = [...merged(ops), { kind: "epoch", to: ++epoch }];
-    await runner.run(first + render(all, numbers, defaultTableOptions));
-    const old = garbage(state, desired.goal);
-    for (const op of old) applyOp(state, op);
-    if (old.length > 0) await runner.run(render(old, numbers, defaultTableOptions));
-    releaseNumbers(old, numbers);
-  };
-  await commit([...skeleton(defaultTableOptions, epoch), ""].join("\n"), desired.load(plan), "start");
-  await runner.run(render([{ kind: "hooks" }], numbers, defaultTableOptions));
-  return {
-    apply: (next, delta) => commit("", desired.update(next, delta), String(epoch)),
-    stop: async () => {},
-  };
-};
 
 const sets = 32;
 
