@@ -45,6 +45,11 @@ export async function question<T extends object>(
   const port = portText === undefined ? {} : { port: orFail(parsePort(portText)) };
   const plan = await readPlan(options, io);
   const ends = { from: from.reference, to: to.reference };
+  if (options.namespace === undefined && !plan.namespaces.has("default")) {
+    const unqualified = [ends.from, ends.to].some((end) => "namespace" in end && end.namespace === "default");
+    if (unqualified)
+      throw new CliError('no namespace "default" in the manifests: write NAMESPACE/NAME, or name one with -n');
+  }
   return orFail(ask(plan, { ...ends, ...port, ...(family === undefined ? {} : { family }) }));
 }
 

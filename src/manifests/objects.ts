@@ -79,7 +79,9 @@ class Unpacking {
     const kind = apiVersion === null ? null : this.#typeField(value, "kind", candidate);
     if (apiVersion === null || kind === null) return [];
     if (isList(value, kind)) return this.#items(value, { apiVersion, kind }, candidate);
-    return [{ apiVersion, kind, value, source: this.#source(prefix), duplicates }];
+    // An item of a typed list need not say what it is; what reads it must still find it said.
+    const typed = value["apiVersion"] === apiVersion && value["kind"] === kind ? value : { ...value, apiVersion, kind };
+    return [{ apiVersion, kind, value: typed, source: this.#source(prefix), duplicates }];
   }
 
   #typeField(

@@ -19,6 +19,21 @@ kind: Pod
 metadata: {name: ${name}, labels: {app: x, pod-template-hash: abc}, ownerReferences: [{controller: true, name: up, ${owner}}]}
 ${rest}`;
 
+test("items of a typed list need not say their kind", async () => {
+  const { world, problems } = await load(
+    documents(
+      inNamespace,
+      `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicyList
+items:
+- metadata: {name: all}
+  spec: {podSelector: {}}`,
+    ),
+  );
+  expect(problems).toEqual([]);
+  expect(world.policies.map((policy) => policy.metadata.name)).toEqual(["all"]);
+});
+
 describe("a dump of a cluster", async () => {
   const loaded = await loadManifests([dump]);
   const { world } = loaded;

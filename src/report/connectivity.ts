@@ -27,11 +27,17 @@ function labels(map: Connectivity): (ref: string) => string {
   return (ref) => known.get(ref) ?? oneLine(ref);
 }
 
-export const connectivityCsv = (map: Connectivity): string =>
-  csvLine(["from", "to", "protocol", "start", "end", "family"]) +
-  sorted(map)
+/** One line for each range of ports; a class of addresses is all its CIDRs, blanks between them. */
+export function connectivityCsv(map: Connectivity): string {
+  const classes = new Map(
+    map.endpoints.flatMap(({ kind, ref, ips }) =>
+      kind === "cidr" && ref !== "external" ? [[ref, ips.join(" ")]] : [],
+    ),
+  );
+  const lines = sorted(map)
     .flatMap((connection) => {
-      const { from, to, ports, families: byFamily } = connection;
+      const { ports, families: byFamily } = connection;
+      const [from, to] = [connection.from, connection.to].map((ref) => classes.get(ref) ?? ref) as [string, string];
       const rows =
         byFamily === undefined ? [{ family: "", ports }] : families.map((f) => ({ family: f, ports: byFamily[f] }));
       return rows.flatMap(({ family, ports: list }) =>
@@ -39,6 +45,8 @@ export const connectivityCsv = (map: Connectivity): string =>
       );
     })
     .join("");
+  return csvLine(["from", "to", "protocol", "start", "end", "family"]) + lines;
+}
 
 export function connectivityMarkdown(map: Connectivity): string {
   const label = labels(map);

@@ -23,6 +23,31 @@ describe("map", () => {
     await expect(stdout).toMatchFileSnapshot(golden(`map.${extension}`));
   });
 
+  test("-o csv: a class of addresses is all its CIDRs", async () => {
+    const stdin = `apiVersion: v1
+kind: Namespace
+metadata: {name: default}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: []}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec:
+  podSelector: {}
+  ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/30, except: [10.0.0.1/32]}}]}]`;
+    const { stdout } = await bulkhead(["map", "-f", "-", "-o", "csv"], { stdin });
+    expect(stdout).toContain("\n10.0.0.0/32 10.0.0.2/31,default/web,TCP,1,65535,\r\n");
+  });
+
+  test("policies without pods are no empty map", async () => {
+    const stdin = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}";
+    expect((await bulkhead(["map", "-f", "-"], { stdin })).stderr).toBe("No pods: there is nothing to connect.\n");
+  });
+
   test("yaml says what json says", async () => {
     const { parse } = await import("yaml");
     const json = JSON.parse((await bulkhead(["map", ...shop, "-o", "json"])).stdout) as unknown;

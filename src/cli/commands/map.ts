@@ -1,8 +1,8 @@
 /** `bulkhead map` */
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Connectivity, Level } from "../../policy/analyze/types.ts";
-import type { ExitCode, Io, Shell } from "../io.ts";
+import { type Connectivity, isProblem, type Level } from "../../policy/analyze/types.ts";
+import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
 import { narrowed } from "../narrow.ts";
 import {
   addManifestOptions,
@@ -65,6 +65,9 @@ Examples:
     });
 }
 
+/** Some minutes and gigabytes: what can still be made into text, and more than anyone reads. */
+const maxConnections = 1_000_000;
+
 export async function run(options: MapOptions, io: Io): Promise<ExitCode> {
   const { connectivity } = await import("../../policy/analyze/connectivity.ts");
   const { parseReference } = await import("../../policy/analyze/reference.ts");
@@ -72,7 +75,10 @@ export async function run(options: MapOptions, io: Io): Promise<ExitCode> {
   const context = { defaultNamespace: options.namespace ?? "default" };
   const focused = focus === undefined ? {} : { focus: orFail(parseReference(focus, context)) };
   const plan = await readPlan(options, io);
-  const map = narrowed(orFail(connectivity(plan, { level, ...focused })), plan, options);
+  const whole = connectivity(plan, { level, limit: maxConnections, ...focused });
+  if (isProblem(whole) && whole.problem === "too-large")
+    throw new CliError(`the map has ${whole.message}: ask for a part of it with --focus REF`);
+  const map = narrowed(orFail(whole), plan, options);
   writeNotes(map.notes, io);
   io.stdout.write(await render(map, options, io));
   return 0;
@@ -84,7 +90,8 @@ async function render(map: Connectivity, options: MapOptions, io: Io): Promise<s
   switch (options.output) {
     case "table":
       if (map.connections.length > 0) return text.connectivityTable(map, { headers: options.headers !== false });
-      io.stderr.write("No connections are allowed.\n"); // as kubectl says that it found nothing
+      // As kubectl says that it found nothing.
+      io.stderr.write(hasPods(map) ? "No connections are allowed.\n" : "No pods: there is nothing to connect.\n");
       return "";
     case "matrix":
       return text.connectivityMatrix(map, style);
@@ -105,3 +112,6 @@ async function render(map: Connectivity, options: MapOptions, io: Io): Promise<s
       return (await import("../../report/html.ts")).connectivityHtml(map);
   }
 }
+
+const hasPods = ({ endpoints }: Connectivity): boolean =>
+  endpoints.some(({ kind }) => kind === "pod" || kind === "workload");

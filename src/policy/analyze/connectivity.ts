@@ -30,6 +30,8 @@ export interface ConnectivityOptions {
   /** false leaves out nodes; addresses outside. */
   readonly nodes?: boolean;
   readonly external?: boolean;
+  /** More connections than this are a problem, before they fill the memory. Default: no limit. */
+  readonly limit?: number;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface ConnectivityOptions {
  */
 export function connectivity(real: Plan, options: ConnectivityOptions = {}): Connectivity | Problem {
   const plan = withHypothetical(real, options.focus === undefined ? [] : [options.focus]);
-  const level = options.level ?? "workload";
+  const { level = "workload", limit = Number.POSITIVE_INFINITY } = options;
   const isFocus = focusOf(plan, options.focus);
   if (isProblem(isFocus)) return isFocus;
   const { matrix, endpoints } = mapEndpoints(plan, options, level);
@@ -71,6 +73,7 @@ export function connectivity(real: Plan, options: ConnectivityOptions = {}): Con
       const { ports, families } = describe(v4, v6);
       const ends = { from: from.entry.ref, to: to.entry.ref, ports };
       connections.push(families === undefined ? ends : { ...ends, families });
+      if (connections.length > limit) return { problem: "too-large", message: `more than ${limit} connections` };
       if (options.focus !== undefined) touched.add(from).add(to);
     }
   }

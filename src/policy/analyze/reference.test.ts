@@ -44,7 +44,9 @@ describe("endpoint references", () => {
     ["shop/{app}", /"app" in "{app}" is not key=value/],
     ["{app=a,app=b}", /given twice/],
     ["*/{app=a}", /is not NAMESPACE/],
-    ["300.1.1.1/8", /no endpoint reference|no kind/],
+    ["300.1.1.1/8", /no valid IP address or CIDR/],
+    ["10.0.0.256", /no valid IP address or CIDR/],
+    ["10.0.0.0/33", /no valid IP address or CIDR/],
   ])("%s is none", (text, message) => {
     const result = parse(text);
     expect(typeof result === "string" ? result : JSON.stringify(result)).toMatch(message);

@@ -119,6 +119,9 @@ function parseNames(text: string, { defaultNamespace }: ReferenceContext): Refer
   return ofKind(kind, first!, third);
 }
 
+/** Four numbers with dots: a mistyped address (10.0.0.256, 10.0.0.0/33), not the name of a pod that nobody finds. */
+const looksLikeAddress = /^\d+(\.\d+){3}(\/\d+)?$/;
+
 /**
  * Reads one reference. Two words whose first is a kind mean KIND/NAME in the default namespace.
  * @example parseReference("deploy web", {defaultNamespace: "shop"}) // {kind: "workload", namespace: "shop", workload: "Deployment", name: "web"}
@@ -139,6 +142,7 @@ export function parseReference(text: string, context: ReferenceContext): Referen
   if (address !== null) return { kind: "addresses", cidr: hostCidr(address) };
   const network = parseCidr(trimmed);
   if (network !== null) return { kind: "addresses", cidr: network.cidr };
+  if (looksLikeAddress.test(trimmed)) return syntax(`"${text}" is no valid IP address or CIDR`);
   if (trimmed.endsWith("/*") && namespaceName.test(trimmed.slice(0, -2)))
     return { kind: "pods", namespace: trimmed.slice(0, -2) };
   const words = trimmed.split(/\s+/);

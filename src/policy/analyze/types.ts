@@ -25,6 +25,7 @@ export interface Problem {
 export type ProblemCode =
   | "syntax"
   | "not-found"
+  | "too-large"
   | "finished-pod"
   | "external-name"
   | "no-endpoints"
