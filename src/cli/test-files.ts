@@ -35,7 +35,10 @@ export async function readTestFiles(
   const { files, problems } = await readInputs(names, options);
   const errors = problems.map(formatProblem);
   const tests = files.flatMap((file) => testsOf(file, errors));
-  if (tests.length === 0 && errors.length === 0) errors.push(`no PolicyTest in ${names.join(", ")}`);
+  if (tests.length === 0 && errors.length === 0) {
+    const hint = options.recursive ? "" : " (-R reads the folders in it too)";
+    errors.push(`no PolicyTest in ${names.join(", ")}${hint}`);
+  }
   return { tests, errors };
 }
 

@@ -131,7 +131,9 @@ function changeLines(answer: Explanation, room: number, style: Style): string[] 
       answer.unchangeable === "no-expression" ? "no policy can tell this apart" : exemptionText[answer.unchangeable];
     return [`No change of policies would ${goal} it: ${why}.`];
   }
-  const title = style.strong(`Smallest change that would ${goal} it:`);
+  const count = answer.change.length;
+  const together = count === 1 ? "" : count === 2 ? ", both together" : `, all ${count} together`;
+  const title = style.strong(`Smallest change that would ${goal} it${together}:`);
   const full = answer.change.flatMap(editLines);
   const brief = answer.change.map((edit) => editLines(edit)[0]!);
   const alternatives = answer.alternatives
