@@ -53,3 +53,8 @@ describe("explain", () => {
     expect(asked).toBeGreaterThan(30);
   });
 });
+
+test("edits that only help together say so", async () => {
+  const { stdout } = await bulkhead(["explain", "shop/deploy/web", "data/sts/orders-db", "5432", ...example]);
+  expect(stdout).toContain("\nSmallest change that would allow it, both together:\n  add an egress rule");
+});
