@@ -7,7 +7,7 @@ const { values } = parseArgs({
   options: {
     packets: { type: "string", default: "1e7" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    rate: { type: "string", default: "70000" },
+    rate: { type: "string", default: "100000" },
     writer: { type: "string", default: "bulkhead" },
   },
 });
