@@ -11,6 +11,8 @@ export function formatNote(note: Note): string {
       return `${note.endpoint} has no address: whether ${some(note.cidrs)} covers it depends on the address it gets; judged as not covered (--pod-cidr tells what it can get)`;
     case "own-node-unknown":
       return `${note.endpoint} has no nodeName: its own node, which policies never keep out, is not known`;
+    case "between-replicas":
+      return `${note.endpoint} may be several pods: asked is one of them calling another`;
     case "host-node-unknown":
       return `${note.endpoint} runs on the host network of a node that is not known: judged as a node other than the peer's`;
     case "domain-names":

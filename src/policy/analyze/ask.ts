@@ -8,12 +8,13 @@ import { askedPorts } from "./asked-ports.ts";
 import { addressEndpoint, type Endpoint, endOf } from "./endpoint.ts";
 import { directionEntry, portDirectionEntries, portEntries } from "./entries.ts";
 import { withHypothetical } from "./hypothetical.ts";
+import { isSelf } from "./judge.ts";
 import { notesOn } from "./notes.ts";
 import { anyPort, formatPort, type PortReference } from "./port-reference.ts";
 import { type Quantified, type Question, quantify, type Witness } from "./quantify.ts";
 import type { Reference } from "./reference.ts";
 import { type Resolved, resolveAll } from "./resolve.ts";
-import { type Answer, apiVersion, type FlowEntry, isProblem, type Ports, type Problem } from "./types.ts";
+import { type Answer, apiVersion, type FlowEntry, isProblem, type Note, type Ports, type Problem } from "./types.ts";
 
 export interface AskOptions {
   readonly from: Reference;
@@ -63,17 +64,20 @@ export function askInDetail(real: Plan, { port = anyPort, ...options }: AskOptio
   const left = without(from, except);
   const ports = askedPorts(to, port);
   if (isProblem(ports)) return ports;
+  const replicas = isReplicas(left, Array.from(ports.of.keys()));
   const question: Question = {
     from: left,
     to: ports.of,
     families: options.family === undefined ? families : [options.family],
-    viaService: to.service !== null && !to.service.headless,
+    // between replicas too, the two ends have the same labels but are not the same pod
+    viaService: replicas || (to.service !== null && !to.service.headless),
   };
   const found = quantify(plan, question);
   const told = found.counterexample ?? found.first;
   if (told === null) return nothingAsked(from, to, found, options.family);
   const total = Array.from(ports.of.values()).reduce((a, b) => (a === b ? a : a.union(b)), PortSet.empty);
-  const notes = [...from.notes, ...to.notes, ...ports.notes, ...notesOn(plan, question, found)];
+  const replicaNotes: readonly Note[] = replicas ? [{ note: "between-replicas", endpoint: left[0]!.ref }] : [];
+  const notes = [...from.notes, ...to.notes, ...ports.notes, ...replicaNotes, ...notesOn(plan, question, found)];
   const answer: Answer = {
     apiVersion,
     kind: "Verdict",
@@ -92,6 +96,15 @@ export function askInDetail(real: Plan, { port = anyPort, ...options }: AskOptio
     notes,
   };
   return { plan, from, to, port, question, found, ports: total, told, answer };
+}
+
+/**
+ * Is a template asked about itself that may stand for several pods? One replica calling another is judged: only a pod and
+ * itself are exempt (spec A7.1).
+ */
+function isReplicas([from, ...more]: readonly Endpoint[], [to, ...others]: readonly Endpoint[]): boolean {
+  if (from === undefined || to === undefined || more.length + others.length > 0 || !isSelf(from, to)) return false;
+  return from.kind === "pod" && from.pod.template && from.pod.replicas !== 1 && from.pod.replicas !== 0;
 }
 
 function onePort(ports: PortSet): { protocol: Protocol | null; port: number | null } {

@@ -43,13 +43,14 @@ const maxAlternatives = 3;
  */
 export function findChange(asked: Asked, options: AskOptions): FoundChange {
   const goal: Outcome = asked.answer.allowed ? "deny" : "allow";
-  let world = smallWorld(asked);
+  const first = smallWorld(asked);
+  let world = first;
   let current = asked;
   let edits: readonly Draft[] = [];
   let alternatives: FoundChange["alternatives"] = [];
   for (let round = 0; round < maxRounds; round++) {
     const pair = goal === "allow" ? current.found.counterexample : current.found.example;
-    if (pair === null) return { edits, alternatives, unchangeable: null };
+    if (pair === null) break;
     const step = new PairChange(asked, world, current, pair, goal).find();
     if (step.unchangeable !== null) return none(step.unchangeable);
     edits = [...edits, ...step.edits];
@@ -59,9 +60,16 @@ export function findChange(asked: Asked, options: AskOptions): FoundChange {
     if (isProblem(next)) return none("no-expression");
     current = next;
   }
-  const done = goal === "allow" ? current.answer.allowed : !current.answer.partly;
-  return done ? { edits, alternatives, unchangeable: null } : none("many-edits");
+  if (!isTurned(current, goal)) return none("many-edits");
+  // what does it for the pair that they were found by need not do it for all
+  const whole = alternatives.filter((list) => {
+    const after = askInDetail(compile(applyChange(first, list)), options);
+    return !isProblem(after) && isTurned(after, goal);
+  });
+  return { edits, alternatives: whole, unchangeable: null };
 }
+
+const isTurned = ({ answer }: Asked, goal: Outcome): boolean => (goal === "allow" ? answer.allowed : !answer.partly);
 
 /** All that the question depends on: policies that no end of it is a subject of are left out. */
 function smallWorld({ plan, question }: Asked): World {

@@ -82,6 +82,8 @@ export type Note =
   | { readonly note: "depends-on-address"; readonly endpoint: string; readonly cidrs: readonly string[] }
   /** A pod without nodeName: the exemption of its own node (spec A7.3) was not applied. */
   | { readonly note: "own-node-unknown"; readonly endpoint: string }
+  /** A workload was asked about itself: the answer is about one of its pods calling another. */
+  | { readonly note: "between-replicas"; readonly endpoint: string }
   /** A hostNetwork pod without nodeName: judged as some node that is not the peer's. */
   | { readonly note: "host-node-unknown"; readonly endpoint: string }
   /** Rules that name domain names match nothing until the names are known (spec C8.7). */
