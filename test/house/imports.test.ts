@@ -16,7 +16,13 @@ const rooms: Readonly<Record<string, { readonly may: readonly string[]; readonly
   flows: { may: ["policy", "nftables"], outside: true },
   report: { may: ["policy"], outside: false },
   sandbox: { may: ["policy", "manifests", "nftables", "netns", "flows", "report"], outside: true },
-  cli: { may: ["policy", "manifests", "nftables", "netns", "flows", "report", "sandbox"], outside: true },
+  kube: { may: ["policy"], outside: true },
+  cni: { may: [], outside: true },
+  agent: { may: ["policy", "kube", "cni", "nftables", "netns", "flows"], outside: true },
+  cli: {
+    may: ["policy", "manifests", "nftables", "netns", "flows", "report", "sandbox", "kube", "cni", "agent"],
+    outside: true,
+  },
 };
 
 const sources = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
