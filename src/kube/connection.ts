@@ -15,8 +15,8 @@ export interface Connection {
   readonly server: URL;
   /** Asked before each new connection: files rotate. null for plain http. */
   tls(): Promise<TlsSettings | null>;
-  /** Authorization and impersonation. Asked for each request: tokens rotate. */
-  headers(): Promise<Readonly<Record<string, string>>>;
+  /** Authorization and impersonation (several groups are several values). Asked for each request: tokens rotate. */
+  headers(): Promise<Readonly<Record<string, string | string[]>>>;
   /** The server answered 401: what was cached is not used again. */
   unauthorized(): void;
   /** An HTTP proxy, from `proxy-url` or the environment. */
