@@ -1,5 +1,6 @@
 /** Keeps one node's table in the kernel equal to a plan. */
 import type { Plan, PlanDelta, PolicyClass } from "../policy/compile/plan.ts";
+import type { PolicyRef } from "../policy/model/policy.ts";
 import type { Decision, Direction } from "../policy/model/verdict.ts";
 import { adopt } from "./adopt.ts";
 import { Collector } from "./collect.ts";
@@ -23,6 +24,24 @@ export interface EnforcerOptions extends Partial<TableOptions> {
   readonly warn?: (message: string) => void;
   /** Objects that nothing uses any more are removed after one to two times this long, in ms; default 1000. */
   readonly collectAfter?: number;
+  /** CIDRs of this node's pods: an address in them that no known pod of this node has is dropped (spec A17.1). See `hold`. */
+  readonly held?: readonly string[];
+  /**
+   * Names of the node's ends of its pods' links, or `cali*` for all that begin so; of pods on a bridge, the bridge. A
+   * packet that comes in from one, or goes out to one, is dropped unless the address on that side is a known pod's.
+   */
+  readonly podInterfaces?: readonly string[];
+  /** Watch for other programs that change or remove the table, and repair it at once. Not with the program `nft`. */
+  readonly watch?: boolean;
+}
+
+/** A subject that the kernel cannot hold rules for: everything is dropped in that direction, except what the own node opens. */
+export interface Refusal {
+  readonly direction: Direction;
+  /** `namespace/name` of this node's pods. */
+  readonly pods: readonly string[];
+  readonly policies: readonly PolicyRef[];
+  readonly why: string;
 }
 
 export interface TransactionStats {
@@ -56,7 +75,8 @@ export class Enforcer {
   readonly #collector = new Collector();
 
   private constructor(options: EnforcerOptions) {
-    const { node, runner, warn = () => undefined, collectAfter = 1000, ...table } = options;
+    const { node, runner, warn = () => undefined, collectAfter = 1000, ...more } = options;
+    const { held: _held, podInterfaces: _podInterfaces, watch: _watch, ...table } = more;
     this.#collectAfter = collectAfter;
     this.#runner = runner;
     this.#warn = warn;
@@ -89,6 +109,21 @@ export class Enforcer {
       const touched = mergeTouched(this.#pending.splice(0));
       return this.#uncertain ? this.#repair() : this.#reach(touched);
     });
+  }
+
+  /** Holds other CIDRs than before, see `EnforcerOptions.held`. @throws Error for what is no CIDR; NftablesError */
+  hold(_cidrs: readonly string[]): Promise<readonly TransactionStats[]> {
+    return this.repair();
+  }
+
+  /** Compares what the kernel holds with what it shall hold, and sends the difference; [] where there is none. @throws NftablesError */
+  repair(): Promise<readonly TransactionStats[]> {
+    return this.#enqueue(() => this.#repair());
+  }
+
+  /** What could not be programmed, and is closed instead. */
+  refused(): readonly Refusal[] {
+    return [];
   }
 
   /** What a drop id stands for; null for ids that this process never knew. */
@@ -246,6 +281,20 @@ function checked(options: TableOptions): TableOptions {
     throw new Error(`epoch bits ${epochBits} at ${markShift}: 2 or more bits of a 32-bit mark`);
   }
   return options;
+}
+
+/**
+ * Removes a table that `Enforcer` made, and its bits of all conntrack marks: nothing is enforced afterwards.
+ * @returns whether there was one
+ */
+export async function removeTable(runner: Runner, table: string = defaultTableOptions.table): Promise<boolean> {
+  try {
+    await runner.run(`delete table inet ${table}\n`);
+    return true;
+  } catch (error) {
+    if (error instanceof NftablesError && /No such file or directory/.test(error.message)) return false;
+    throw error;
+  }
 }
 
 /** The ruleset of a node as one script, for reading and for golden tests. */

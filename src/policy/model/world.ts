@@ -45,6 +45,8 @@ export type PodPhase = "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown
 export interface Pod {
   readonly namespace: string;
   readonly name: string;
+  /** Tells a pod from another of the same name before or after it; manifests have none. */
+  readonly uid?: string;
   readonly labels: Labels;
   /** At most one address a family; [] when it has none yet. */
   readonly ips: readonly string[];
