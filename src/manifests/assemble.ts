@@ -4,7 +4,7 @@ import { type Namespace, namespacedName, type Service, type World } from "../pol
 import { UniqueNames } from "./names.ts";
 import { joinPods } from "./pods.ts";
 import type { Problem } from "./problem.ts";
-import { contents, formatIdentity, identityKey, type ObjectRecord } from "./record.ts";
+import { contents, formatIdentity, identityKey, type ObjectRecord, placeOf } from "./record.ts";
 
 export interface AssembleOptions {
   readonly podCIDRs: readonly string[];
@@ -22,6 +22,7 @@ export function assemble(records: readonly ObjectRecord[], options: AssembleOpti
   const problems: Problem[] = [];
   const unique = withoutDuplicates(records, problems);
   const nodes = contents(unique, "node").map(({ content }) => content.node);
+  const ranges = contents(unique, "service-ranges").flatMap(({ content }) => content.cidrs);
   const policies = contents(unique, "policy").map(({ content }) => content.policy);
   const namespaces = joinNamespaces(unique, problems);
   if (!options.mixedGenerations) checkGenerations(unique, problems);
@@ -34,7 +35,7 @@ export function assemble(records: readonly ObjectRecord[], options: AssembleOpti
       policies,
       cluster: {
         podCIDRs: [...new Set([...nodes.flatMap((node) => node.podCIDRs), ...options.podCIDRs])],
-        serviceCIDRs: [...new Set(options.serviceCIDRs)],
+        serviceCIDRs: [...new Set([...ranges, ...options.serviceCIDRs])],
       },
     },
     problems,
@@ -52,12 +53,11 @@ function withoutDuplicates(records: readonly ObjectRecord[], problems: Problem[]
       first.set(key, unique);
       continue;
     }
-    const { file, line, column } = other.source.position([]);
     problems.push({
       severity: "error",
       code: "duplicate-object",
-      message: `${formatIdentity(record)} is there twice: first at ${file}:${line}:${column}`,
-      position: record.source.position([]),
+      message: `${formatIdentity(record)} is there twice: first ${placeOf(other)}`,
+      position: record.source?.position([]) ?? null,
       path: [],
     });
   }
@@ -87,7 +87,7 @@ function joinNamespaces(records: readonly ObjectRecord[], problems: Problem[]): 
       severity: "warning",
       code: "undefined-namespace",
       message: `namespace "${name}" is used but not defined: taken to exist, with no label but ${namespaceNameLabel}`,
-      position: record.source.position([]),
+      position: record.source?.position([]) ?? null,
       path: [],
     });
   }
@@ -99,12 +99,11 @@ function checkGenerations(records: readonly ObjectRecord[], problems: Problem[])
   const v1alpha2 = records.find((r) => r.kind === "ClusterNetworkPolicy");
   const v1alpha1 = records.find((r) => r.kind === "AdminNetworkPolicy" || r.kind === "BaselineAdminNetworkPolicy");
   if (v1alpha1 === undefined || v1alpha2 === undefined) return;
-  const { file, line, column } = v1alpha2.source.position([]);
   problems.push({
     severity: "error",
     code: "mixed-generations",
-    message: `${formatIdentity(v1alpha1)} is of another generation than ${formatIdentity(v1alpha2)} at ${file}:${line}:${column}: their order is not defined; --mixed-generations takes both`,
-    position: v1alpha1.source.position([]),
+    message: `${formatIdentity(v1alpha1)} is of another generation than ${formatIdentity(v1alpha2)} ${placeOf(v1alpha2)}: their order is not defined; --mixed-generations takes both`,
+    position: v1alpha1.source?.position([]) ?? null,
     path: [],
   });
 }

@@ -9,8 +9,8 @@ import { readNode } from "./node.ts";
 import type { RawObject } from "./objects.ts";
 import { readPod } from "./pod.ts";
 import { aboutField, type Problem, type Severity } from "./problem.ts";
-import type { Content, ObjectRecord } from "./record.ts";
-import { readEndpointSlice, readEndpoints, readService } from "./service.ts";
+import { type Content, formatIdentity, type ObjectRecord } from "./record.ts";
+import { readEndpointSlice, readEndpoints, readService, readServiceCidr } from "./service.ts";
 import { readWorkload } from "./workload.ts";
 
 export interface DecodeOptions {
@@ -60,7 +60,14 @@ export function decodeObject(raw: RawObject, options: DecodeOptions): Decoded {
 }
 
 function problem(raw: RawObject, severity: Severity, path: Path, code: string, message: string): Problem {
-  return { severity, code, message, position: raw.source.position(path), path };
+  if (raw.source !== null) return { severity, code, message, position: raw.source.position(path), path };
+  return { severity, code, message: `${storedName(raw)}: ${message}`, position: null, path };
+}
+
+/** An object of a cluster has no line that says which it is. */
+function storedName({ kind, value }: RawObject): string {
+  const metadata = new Fields(value, [], []).object("metadata");
+  return formatIdentity({ kind, namespace: metadata.string("namespace"), name: metadata.string("name") });
 }
 
 /** The top level names things twice when the `---` between two objects was forgotten: the first object is lost. */
@@ -83,7 +90,7 @@ function hasPodTemplate(value: Readonly<Record<string, unknown>>): boolean {
   return typeof at === "object" && at !== null && "containers" in at;
 }
 
-/** A policy with errors is left out: the API server would not store it. */
+/** A policy of a file with errors is left out: the API server would not store it. */
 function decodePolicyObject(raw: RawObject, options: DecodeOptions): Decoded {
   const { policy, errors, warnings } = decodePolicy(raw.value, {
     ...options,
@@ -129,7 +136,7 @@ function findTemplate(value: unknown, path: Path): Path | null {
   return null;
 }
 
-const clusterScoped: ReadonlySet<ReadKind> = new Set<ReadKind>(["Namespace", "Node"]);
+const clusterScoped: ReadonlySet<ReadKind> = new Set<ReadKind>(["Namespace", "Node", "ServiceCIDR"]);
 
 function decodeFacts(
   raw: RawObject,
@@ -164,6 +171,8 @@ function readContent(kind: ReadKind, object: Fields, metadata: Metadata, { sourc
       return readEndpoints(object, metadata);
     case "EndpointSlice":
       return readEndpointSlice(object, metadata);
+    case "ServiceCIDR":
+      return readServiceCidr(object);
     default:
       return readWorkload(kind, object, metadata);
   }

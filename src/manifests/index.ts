@@ -5,12 +5,14 @@
 import { formatCidr, parseCidr } from "../net/address.ts";
 import type { World } from "../policy/model/world.ts";
 import { assemble } from "./assemble.ts";
+import { type Decoded, type DecodeOptions, decodeObject } from "./decode.ts";
 import { readInputs, readStdin } from "./input.ts";
 import type { Problem } from "./problem.ts";
 import { type Reading, readObjects } from "./read.ts";
 import { identityKey } from "./record.ts";
 import { removeObjects } from "./remove.ts";
 
+export type { Decoded } from "./decode.ts";
 export { formatProblem, type Problem, type Severity } from "./problem.ts";
 
 export interface ReadOptions {
@@ -61,6 +63,26 @@ export async function loadManifests(files: readonly string[], options: ReadOptio
 }
 
 /**
+ * Reads one object that an API server stores: complete, validated, and without a place in a file.
+ * @param type what the list that it is an item of says; its items don't repeat it
+ */
+export function readStored(
+  object: unknown,
+  { apiVersion, kind }: { readonly apiVersion: string; readonly kind: string },
+  options: ReadOptions,
+): Decoded {
+  const value = { ...(object as Readonly<Record<string, unknown>>), apiVersion, kind };
+  return decodeObject({ apiVersion, kind, value, source: null, duplicates: [] }, decodeOptions(options));
+}
+
+/** Joins what `readStored` gave. */
+export function loadStored(decoded: readonly Decoded[], options: ReadOptions): Loaded {
+  const records = decoded.flatMap(({ record }) => record ?? []);
+  const problems = decoded.flatMap((one) => one.problems);
+  return joined({ records, problems, ignored: new Map(), objects: decoded.length, files: 0 }, options);
+}
+
+/**
  * `--with`: objects of `files` replace those of the same identity in `base`, where they stand, else are added. Options that
  * are left out are those of `base`.
  */
@@ -99,14 +121,20 @@ export function without(loaded: Loaded, refs: readonly string[]): Loaded {
 }
 
 async function read(files: readonly string[], options: ReadOptions): Promise<Reading> {
-  const { recursive = false, stdin = readStdin, defaultNamespace = "default" } = options;
+  const { recursive = false, stdin = readStdin } = options;
   const inputs = await readInputs(files, { recursive, stdin });
-  return readObjects(inputs, {
-    defaultNamespace,
-    ...(options.kubernetesVersion === undefined ? {} : { kubernetesVersion: options.kubernetesVersion }),
-    ...(options.crdChannel === undefined ? {} : { crdChannel: options.crdChannel }),
-  });
+  return readObjects(inputs, decodeOptions(options));
 }
+
+const decodeOptions = ({
+  defaultNamespace = "default",
+  kubernetesVersion,
+  crdChannel,
+}: ReadOptions): DecodeOptions => ({
+  defaultNamespace,
+  ...(kubernetesVersion === undefined ? {} : { kubernetesVersion }),
+  ...(crdChannel === undefined ? {} : { crdChannel }),
+});
 
 /** Errors that stay errors with `allowPartial`: they are not about input that is left out. */
 const alwaysErrors: ReadonlySet<string> = new Set([

@@ -14,7 +14,15 @@ export type KindClass =
   /** No Kubernetes has it in this group and version. */
   | { readonly is: "unknown" };
 
-export type ReadKind = "Namespace" | "Node" | "Pod" | WorkloadTemplateKind | "Service" | "Endpoints" | "EndpointSlice";
+export type ReadKind =
+  | "Namespace"
+  | "Node"
+  | "Pod"
+  | WorkloadTemplateKind
+  | "Service"
+  | "Endpoints"
+  | "EndpointSlice"
+  | "ServiceCIDR";
 
 interface Group {
   /** The kinds that are read, with the version that is served now. */
@@ -62,9 +70,9 @@ const groups: ReadonlyMap<string, Group> = new Map([
   [
     "networking.k8s.io",
     {
-      read: {},
+      read: readAs("ServiceCIDR"),
       versions: ["v1", "v1beta1", "v1alpha1"],
-      others: ["Ingress", "IngressClass", "IPAddress", "ServiceCIDR"],
+      others: ["Ingress", "IngressClass", "IPAddress"],
     },
   ],
   ["policy.networking.k8s.io", { read: {}, versions: [], others: [] }],

@@ -6,8 +6,8 @@ import {
   labelValueProblems,
 } from "../policy/decode/names.ts";
 import type { Labels } from "../policy/model/labels.ts";
+import type { Owner } from "../policy/model/workload.ts";
 import type { Fields } from "./fields.ts";
-import type { Owner } from "./record.ts";
 
 export interface Metadata {
   readonly name: string;

@@ -5,7 +5,7 @@ import type { Node } from "../policy/model/world.ts";
 import type { Fields } from "./fields.ts";
 import type { Metadata } from "./metadata.ts";
 
-export function readNode(object: Fields, { name, labels }: Metadata, source: Source): Node {
+export function readNode(object: Fields, { name, labels }: Metadata, source: Source | null): Node {
   const spec = object.object("spec");
   const cidrs = spec.cidrs("podCIDRs");
   return {

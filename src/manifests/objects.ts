@@ -10,9 +10,15 @@ export interface RawObject {
   readonly apiVersion: string;
   readonly kind: string;
   readonly value: Readonly<Record<string, unknown>>;
-  readonly source: Source;
+  /** null: stored in a cluster. */
+  readonly source: Source | null;
   /** Paths inside the object of keys that are met again. */
   readonly duplicates: readonly Path[];
+}
+
+/** An object of a file. */
+export interface FileObject extends RawObject {
+  readonly source: Source;
 }
 
 /** The place of an object in a file: positions are looked up only when someone asks. */
@@ -35,7 +41,7 @@ class ObjectSource implements Source {
 }
 
 /** Takes the objects out of a document; what is no object is reported. */
-export function objectsOf(file: TextFile, document: Document, report: (problem: Problem) => void): RawObject[] {
+export function objectsOf(file: TextFile, document: Document, report: (problem: Problem) => void): FileObject[] {
   const { value, duplicates } = document;
   if (value === null) return [];
   return new Unpacking(file, document, report).objects({ value, prefix: [], duplicates, defaults: noType });
@@ -69,7 +75,7 @@ class Unpacking {
     this.#report = report;
   }
 
-  objects(candidate: Candidate): RawObject[] {
+  objects(candidate: Candidate): FileObject[] {
     const { value, prefix, duplicates } = candidate;
     if (!isObject(value)) {
       const message = `expected an object with apiVersion and kind, got ${typeName(value)}`;
@@ -104,7 +110,7 @@ class Unpacking {
     list: Readonly<Record<string, unknown>>,
     { apiVersion, kind }: TypeMeta,
     { prefix, duplicates }: Candidate,
-  ): RawObject[] {
+  ): FileObject[] {
     const ofItems = new Map<PathStep, Path[]>();
     for (const path of duplicates) {
       const [field, index, ...below] = path;

@@ -2,6 +2,7 @@
 import type { Labels } from "../policy/model/labels.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Source } from "../policy/model/source.ts";
+import type { Owner } from "../policy/model/workload.ts";
 import type { Node, Pod, Service } from "../policy/model/world.ts";
 import type { WorkloadTemplateKind } from "./kinds.ts";
 
@@ -9,13 +10,6 @@ export interface Identity {
   readonly kind: string;
   /** Empty for cluster-scoped kinds. */
   readonly namespace: string;
-  readonly name: string;
-}
-
-/** The controller in metadata.ownerReferences. */
-export interface Owner {
-  readonly apiVersion: string;
-  readonly kind: string;
   readonly name: string;
 }
 
@@ -34,14 +28,23 @@ export type Content =
     }
   | { readonly type: "service"; readonly service: Service }
   | { readonly type: "endpoints"; readonly service: string; readonly addresses: readonly string[] }
+  | { readonly type: "service-ranges"; readonly cidrs: readonly string[] }
   | { readonly type: "policy"; readonly policy: Policy };
 
 export interface ObjectRecord extends Identity {
   /** metadata.generateName stands for the name that it does not have yet: two such objects are two objects. */
   readonly generated: boolean;
   readonly owner: Owner | null;
-  readonly source: Source;
+  /** null: stored in a cluster. */
+  readonly source: Source | null;
   readonly content: Content;
+}
+
+/** For messages: `at k8s/web.yaml:3:1`, `in the cluster`. */
+export function placeOf({ source }: ObjectRecord): string {
+  if (source === null) return "in the cluster";
+  const { file, line, column } = source.position([]);
+  return `at ${file}:${line}:${column}`;
 }
 
 export const identityKey = ({ kind, namespace, name }: Identity): string => `${kind}/${namespace}/${name}`;

@@ -21,7 +21,14 @@ const shortNames: Readonly<Record<string, string>> = {
   banp: "BaselineAdminNetworkPolicy",
 };
 
-const clusterScoped = ["Namespace", "Node", "ClusterNetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy"];
+const clusterScoped = [
+  "Namespace",
+  "Node",
+  "ClusterNetworkPolicy",
+  "AdminNetworkPolicy",
+  "BaselineAdminNetworkPolicy",
+  "ServiceCIDR",
+];
 const namespaced = [
   ...["Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob"],
   ...["Service", "Endpoints", "EndpointSlice", "NetworkPolicy"],

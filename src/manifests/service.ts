@@ -6,7 +6,7 @@ import type { Metadata } from "./metadata.ts";
 import { checkPortName, readProtocol } from "./pod.ts";
 import type { Content } from "./record.ts";
 
-export function readService(object: Fields, { namespace, name }: Metadata, source: Source): Service {
+export function readService(object: Fields, { namespace, name }: Metadata, source: Source | null): Service {
   const spec = object.object("spec");
   const type = spec.choice("type", ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]);
   const listed = spec.strings("clusterIPs");
@@ -45,6 +45,12 @@ function readServicePort(port: Fields): ServicePort[] {
   // 0 and "" are the zero values of the API's type: no target port.
   return [{ name, protocol, port: number, targetPort: target || number }];
 }
+
+/** A ServiceCIDR: ranges that Services get their addresses from. */
+export const readServiceCidr = (object: Fields): Content => ({
+  type: "service-ranges",
+  cidrs: object.object("spec").cidrs("cidrs"),
+});
 
 /** Endpoints: the ready addresses of every subset. */
 export function readEndpoints(object: Fields, { name }: Metadata): Content {
