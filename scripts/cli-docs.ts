@@ -31,7 +31,7 @@ function helpOf(path: readonly string[]): string {
 }
 
 export function cliPage(): string {
-  const verbs = ["can", "explain", "map", "diff", "test", "verify", "completion", "version"];
+  const verbs = ["can", "explain", "map", "diff", "test", "verify", "cni", "completion", "version"];
   const section = (title: string, path: readonly string[]): string =>
     `## ${title}\n\n\`\`\`text\n${helpOf(path)}\n\`\`\`\n`;
   return `# Commands

@@ -105,7 +105,7 @@ function answer(socket: Socket, gate: PodGate, { onCall, onProblem }: CniServerO
     clearTimeout(timer);
     socket.off("data", listen);
     socket.resume(); // or the end of the caller would not be seen
-    reply(length < 0 ? null : received.slice(0, length)).catch((error: Error) => onProblem?.(error.message));
+    void reply(length < 0 ? null : received.slice(0, length));
   };
   socket.on("data", listen);
 
@@ -118,9 +118,9 @@ function answer(socket: Socket, gate: PodGate, { onCall, onProblem }: CniServerO
       request = parseRequest(line);
       response = await judge(request, gate, gone.signal);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      onProblem?.(`a question that can't be understood: ${error.message}`);
-      response = refuse("invalid", error.message);
+      const message = error instanceof Error ? error.message : String(error);
+      if (error instanceof ProtocolError) onProblem?.(`a question that can't be answered: ${message}`);
+      response = refuse(error instanceof ProtocolError ? "invalid" : "failed", message);
     }
     if (gone.signal.aborted) {
       if (request?.pod != null)
@@ -150,13 +150,16 @@ async function judge(request: Request, gate: PodGate, gone: AbortSignal): Promis
   if (why !== null) return refuse("not-ready", why);
   if (pod === null) return accepted;
   if (ips.length === 0) throw new ProtocolError("ips: the plugins before bulkhead gave the pod no address");
-  const time = AbortSignal.timeout(Math.min(request.timeout, longestWait));
+  // A little before the plugin gives up, so that it hears why.
+  const milliseconds = Math.min(Math.max(request.timeout - 500, request.timeout / 2), longestWait);
+  const time = AbortSignal.timeout(milliseconds);
   try {
     await gate.admit(pod, ips, AbortSignal.any([gone, time]));
     return accepted;
   } catch (error) {
-    if (time.aborted) return refuse("failed", `not within ${(request.timeout / 1000).toFixed(1)} s`);
-    return refuse("failed", error instanceof Error ? error.message : String(error));
+    if (!time.aborted) throw error;
+    const reason = error instanceof Error && error !== time.reason ? `: ${error.message}` : "";
+    return refuse("failed", `not within ${(milliseconds / 1000).toFixed(1)} s${reason}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The commander program, and the one place where errors become messages and exit codes. */
 import { type Command, CommanderError, Command as Program } from "commander";
 import { register as can } from "./commands/can.ts";
+import { register as cni } from "./commands/cni.ts";
 import { register as completion } from "./commands/completion.ts";
 import { register as diff } from "./commands/diff.ts";
 import { register as explain } from "./commands/explain.ts";
@@ -48,6 +49,8 @@ export function buildProgram(shell: Shell): Command {
   for (const register of [can, explain, map, diff, test]) register(program, shell);
   program.commandsGroup("Prove:");
   verify(program, shell);
+  program.commandsGroup("Enforce:");
+  for (const register of [cni]) register(program, shell);
   const other = "Other:";
   program.commandsGroup(other);
   for (const register of [completion, version]) register(program, shell);

@@ -1,0 +1,124 @@
+/**
+ * How Bulkhead gets into a node's chain of plugins. Container runtimes use the first file of the folder in the order of
+ * names (containerd's go-cni, CRI-O's ocicni). The network plugin's own file is left alone, as many rewrite it whenever
+ * they start, also after a reboot, and an entry inside it would be lost until the agent is back. Instead a copy with
+ * Bulkhead as its last plugin is laid before it: `10-flannel.bulkhead.conflist` sorts right before `10-flannel.conflist`
+ * (and before `.conf` and `.json`), has the same network name (which the addresses in use are filed under), and stays in
+ * force whatever happens to the original.
+ */
+import { createHash } from "node:crypto";
+import { isObject, type JsonObject } from "./result.ts";
+
+export interface ConfFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What the plugin is told in its entry; what is left out has the plugin's default. */
+export interface PluginSettings {
+  readonly socket?: string;
+  readonly timeoutSeconds?: number;
+}
+
+/** `type` of the entry, and the name of the program. */
+export const pluginType = "bulkhead";
+const ownEnding = ".bulkhead.conflist";
+const endings = [".conflist", ".conf", ".json"];
+
+export const isConf = (name: string): boolean => endings.some((ending) => name.endsWith(ending));
+export const isOwn = (name: string): boolean => name.endsWith(ownEnding);
+/** @example "10-flannel.conflist" → "10-flannel.bulkhead.conflist" */
+export const ownName = (source: string): string => source.replace(/\.[^.]*$/, ownEnding);
+
+/** A network configuration that can't be used; the message names the file. */
+export class ConfError extends Error {
+  override readonly name = "ConfError";
+}
+
+const isPlugin = (value: unknown): value is JsonObject =>
+  isObject(value) && typeof value["type"] === "string" && value["type"] !== "";
+const isBulkhead = (plugin: unknown): plugin is JsonObject => isObject(plugin) && plugin["type"] === pluginType;
+const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+function parse({ name, text }: ConfFile): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ConfError(`${name} is not JSON`);
+  }
+  if (!isObject(value)) throw new ConfError(`${name} is not a JSON object`);
+  return value;
+}
+
+/** A file as a list of plugins. A single plugin becomes a list as libcni makes one (ConfListFromConf). */
+function asList(file: ConfFile): { readonly list: JsonObject; readonly plugins: readonly JsonObject[] } {
+  const conf = parse(file);
+  if (!file.name.endsWith(".conflist")) {
+    if (!isPlugin(conf)) throw new ConfError(`${file.name} has no plugin type`);
+    const { name = "", cniVersion } = conf;
+    return { list: { name, ...(cniVersion === undefined ? {} : { cniVersion }) }, plugins: [conf] };
+  }
+  const { name, plugins } = conf;
+  if (typeof name !== "string") throw new ConfError(`${file.name} has no name`);
+  if (!Array.isArray(plugins) || plugins.length === 0) throw new ConfError(`${file.name} has no plugins`);
+  if (!plugins.every(isPlugin)) throw new ConfError(`${file.name} has a plugin without a type`);
+  return { list: conf, plugins };
+}
+
+/** Our entry of the copy. `source` is for us: which text the copy was made from. */
+const entryFor = ({ name, text }: ConfFile, settings: PluginSettings): JsonObject => ({
+  type: pluginType,
+  ...settings,
+  source: { file: name, sha256: digest(text) },
+});
+
+/** The source with Bulkhead as its last plugin; all else is kept. @throws ConfError */
+export function withBulkhead(source: ConfFile, settings: PluginSettings): ConfFile {
+  const { list, plugins } = asList(source);
+  const others = plugins.filter((plugin) => !isBulkhead(plugin));
+  if (others.length === 0) throw new ConfError(`${source.name} has no network plugin`);
+  const chained = { ...list, plugins: [...others, entryFor(source, settings)] };
+  return { name: ownName(source.name), text: `${JSON.stringify(chained, null, 2)}\n` };
+}
+
+/**
+ * Was the copy made from this very source, with these settings? What others have added to the copy since (service meshes
+ * chain themselves into the first file too) is theirs to keep.
+ */
+function isCurrent(copy: ConfFile, source: ConfFile, settings: PluginSettings): boolean {
+  try {
+    const own = asList(copy).plugins.filter(isBulkhead);
+    return own.length === 1 && JSON.stringify(own[0]) === JSON.stringify(entryFor(source, settings));
+  } catch {
+    return false;
+  }
+}
+
+export interface Plan {
+  /** The network plugin's file that runtimes would use without us; null when there is none. */
+  readonly source: string | null;
+  /** What to write, first of all; null when the copy is as it should be. */
+  readonly write: ConfFile | null;
+  /** Copies of files that are gone, or no longer the first. */
+  readonly remove: readonly string[];
+}
+
+/**
+ * What makes a folder right. Without any source all copies are in `remove`.
+ * @throws ConfError when the first source can't be used: then nothing must be touched, it may be half written
+ */
+export function planConf(files: readonly ConfFile[], settings: PluginSettings): Plan {
+  const first = files
+    .filter(({ name }) => isConf(name) && !isOwn(name))
+    .reduce<ConfFile | null>((least, file) => (least === null || file.name < least.name ? file : least), null);
+  const copies = files.filter(({ name }) => isOwn(name));
+  if (first === null) return { source: null, write: null, remove: copies.map(({ name }) => name) };
+  const wanted = withBulkhead(first, settings);
+  const standing = copies.find(({ name }) => name === wanted.name);
+  return {
+    source: first.name,
+    write: standing !== undefined && isCurrent(standing, first, settings) ? null : wanted,
+    remove: copies.map(({ name }) => name).filter((name) => name !== wanted.name),
+  };
+}
