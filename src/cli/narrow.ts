@@ -15,11 +15,17 @@ type Wanted = (endpoint: EndpointEntry) => boolean;
 /**
  * Keeps the connections with at least one end that all narrowings want, and the endpoints that are wanted or connected.
  * What a narrowing names must exist: a mistyped namespace is no empty map.
+ * @param where what was read, for that message
  */
-export function narrowed(map: Connectivity, plan: Plan, { namespace, selector }: Narrowing): Connectivity {
+export function narrowed(
+  map: Connectivity,
+  plan: Plan,
+  { namespace, selector }: Narrowing,
+  where: string,
+): Connectivity {
   const tests: Wanted[] = [];
   if (namespace !== undefined) {
-    if (!plan.namespaces.has(namespace)) throw new CliError(`no namespace "${namespace}" in the manifests`);
+    if (!plan.namespaces.has(namespace)) throw new CliError(`no namespace "${namespace}" in ${where}`);
     tests.push((endpoint) => endpoint.namespace === namespace);
   }
   if (selector !== undefined) {

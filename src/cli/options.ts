@@ -13,8 +13,21 @@ export interface TableOptions extends OutputOptions {
   readonly headers?: boolean;
 }
 
+/** Which cluster is read when no files are: kubectl's flags. */
+export interface ClusterOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly cluster?: string;
+  readonly user?: string;
+  readonly server?: string;
+  readonly token?: string;
+  readonly as?: string;
+  readonly asGroup?: readonly string[];
+  readonly requestTimeout?: string;
+}
+
 /** What commander makes of the flags of `addManifestOptions`. */
-export interface ManifestOptions {
+export interface ManifestOptions extends ClusterOptions {
   readonly filename?: readonly string[];
   readonly recursive?: boolean;
   readonly with?: readonly string[];
@@ -59,14 +72,19 @@ export const addTableOptions = (command: Command): Command =>
   addColorOption(command.option("--no-headers", "table without its first line"));
 
 /** Help of -n where a command takes no references. */
-export const objectsNamespaceHelp = "namespace of objects that name none (default: default)";
-const namespaceHelp = "namespace of references and objects that name none (default: default)";
+export const objectsNamespaceHelp = "namespace of objects that name none (default: the context's, default with -f)";
+const namespaceHelp = "namespace of references and objects that name none (default: the context's, default with -f)";
 
-/** The flags that say which world is asked. `namespace` is the help of -n. */
+/** The flags that say which world is asked: files, or else a cluster. `namespace` is the help of -n. */
 export function addManifestOptions(command: Command, { namespace = namespaceHelp } = {}): Command {
   command.optionsGroup("Manifests:");
   command
-    .addOption(filenameOption("-f, --filename <path>", "file or folder of manifests, or - for stdin (repeatable)"))
+    .addOption(
+      filenameOption(
+        "-f, --filename <path>",
+        "file or folder of manifests, or - for stdin (repeatable); without it the current kube context is read",
+      ),
+    )
     .addOption(filenameOption("--with <path>", "what if: lay these manifests over the others (repeatable)"))
     .addOption(
       new Option("--without <KIND/NS/NAME>", "what if: leave this object out (repeatable)").argParser(collectList),
@@ -89,6 +107,20 @@ export function addManifestOptions(command: Command, { namespace = namespaceHelp
     )
     .option("--allow-partial", "answer from what could be read, even if some of it could not")
     .option("-v, --verbose", "say on stderr what was read and what was left out");
+  command.optionsGroup("Cluster (without -f, as kubectl's):");
+  command
+    .option("--kubeconfig <path>", "kubeconfig file (default: those of KUBECONFIG, or ~/.kube/config)")
+    .option("--context <name>", "context of the kubeconfig (default: its current-context)")
+    .option("--cluster <name>", "cluster of the kubeconfig")
+    .option("--user <name>", "user of the kubeconfig")
+    .option("-s, --server <url>", "address of the API server")
+    .option("--token <token>", "bearer token for the API server")
+    .option("--as <user>", "user to impersonate")
+    .addOption(new Option("--as-group <group>", "group to impersonate (repeatable)").argParser(collect))
+    .option(
+      "--request-timeout <time>",
+      "how long one answer may keep us waiting: 1s, 2m, 3h; 0 for ever (default: 1m)",
+    );
   command.optionsGroup("Options:");
   return command;
 }

@@ -13,6 +13,7 @@ import { CliError, type ExitCode, Interrupted, type Io, type Shell, writeLines }
 
 const examples = `
 Examples:
+  bulkhead can shop/deploy/web shop/deploy/db 5432          # in the cluster of the current kube context
   bulkhead can shop/deploy/web shop/deploy/db 5432 -f k8s/
   bulkhead explain shop/deploy/web external 443 -f k8s/
   bulkhead map -f k8s/ -o html > map.html

@@ -5,7 +5,7 @@ import type { Plan } from "../policy/compile/plan.ts";
 import { formatNote } from "../report/note.ts";
 import { CliError, type Io } from "./io.ts";
 import type { FamilyOption, ManifestOptions, OutputOptions } from "./options.ts";
-import { readPlan } from "./world.ts";
+import { openInput } from "./world.ts";
 
 export interface Question extends ManifestOptions, OutputOptions {
   /** FROM TO [PORT] as typed; a reference takes two words when its first is a kind: `deploy web`. */
@@ -29,7 +29,7 @@ export function orFail<T extends object>(result: T | Problem): T {
   return result;
 }
 
-/** Reads the manifests and asks; the question is read first, so that its mistakes show at once. */
+/** Reads manifests or cluster and asks; the question is read first, so that its mistakes show at once. */
 export async function question<T extends object>(
   { words, family, ...options }: Question,
   io: Io,
@@ -37,18 +37,20 @@ export async function question<T extends object>(
 ): Promise<T> {
   const { takeReference } = await import("../policy/analyze/reference.ts");
   const { parsePort } = await import("../policy/analyze/port-reference.ts");
-  const context = { defaultNamespace: options.namespace ?? "default" };
+  const input = await openInput(options, io);
+  const context = { defaultNamespace: input.namespace };
   const from = orFail(takeReference(words, context));
   const to = orFail(takeReference(from.rest, context));
   const [portText, extra] = to.rest;
   if (extra !== undefined) throw new CliError(`unexpected argument "${extra}" after the port`);
   const port = portText === undefined ? {} : { port: orFail(parsePort(portText)) };
-  const plan = await readPlan(options, io);
+  const plan = await input.plan();
   const ends = { from: from.reference, to: to.reference };
-  if (options.namespace === undefined && !plan.namespaces.has("default")) {
-    const unqualified = [ends.from, ends.to].some((end) => "namespace" in end && end.namespace === "default");
+  const { namespace } = input;
+  if (options.namespace === undefined && !plan.namespaces.has(namespace)) {
+    const unqualified = [ends.from, ends.to].some((end) => "namespace" in end && end.namespace === namespace);
     if (unqualified)
-      throw new CliError('no namespace "default" in the manifests: write NAMESPACE/NAME, or name one with -n');
+      throw new CliError(`no namespace "${namespace}" in ${input.name}: write NAMESPACE/NAME, or name one with -n`);
   }
   return orFail(ask(plan, { ...ends, ...port, ...(family === undefined ? {} : { family }) }));
 }

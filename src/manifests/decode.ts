@@ -1,5 +1,7 @@
 /** One object into a record, or the reasons why not. */
 import { decodePolicy, type FieldError, formatFieldError } from "../policy/decode/index.ts";
+import { decodeStored } from "../policy/decode/stored.ts";
+import type { Policy, PolicyKind } from "../policy/model/policy.ts";
 import type { Path } from "../policy/model/source.ts";
 import { helmTemplate } from "./documents.ts";
 import { type FieldFault, Fields } from "./fields.ts";
@@ -92,6 +94,7 @@ function hasPodTemplate(value: Readonly<Record<string, unknown>>): boolean {
 
 /** A policy of a file with errors is left out: the API server would not store it. */
 function decodePolicyObject(raw: RawObject, options: DecodeOptions): Decoded {
+  if (raw.source === null) return decodeStoredPolicy(raw);
   const { policy, errors, warnings } = decodePolicy(raw.value, {
     ...options,
     source: raw.source,
@@ -106,19 +109,24 @@ function decodePolicyObject(raw: RawObject, options: DecodeOptions): Decoded {
     ...warnings.map((warning) => problem(raw, "warning", [], "policy-warning", warning)),
   ];
   if (policy === null || errors.length > 0) return { record: null, isIgnored: false, problems };
-  const { namespace, name } = policy.metadata;
   const generated = !new Fields(raw.value, [], []).object("metadata").has("name");
-  const content: Content = { type: "policy", policy };
-  const record: ObjectRecord = {
-    kind: policy.kind,
-    namespace,
-    name,
-    generated,
-    owner: null,
-    source: raw.source,
-    content,
-  };
-  return { record, isIgnored: false, problems };
+  return { record: policyRecord(policy, generated, raw), isIgnored: false, problems };
+}
+
+function policyRecord(policy: Policy, generated: boolean, { source }: RawObject): ObjectRecord {
+  const { kind, metadata } = policy;
+  const { namespace, name } = metadata;
+  return { kind, namespace, name, generated, owner: null, source, content: { type: "policy", policy } };
+}
+
+/** What is not understood of a stored policy is judged as it is enforced: closed, and told. */
+function decodeStoredPolicy(raw: RawObject): Decoded {
+  const { policy, errors } = decodeStored(raw.value, raw.kind as PolicyKind);
+  const problems = errors
+    // That names are not known is said by the answers that depend on it.
+    .filter(({ code }) => code !== "C8.7")
+    .map((error) => problem(raw, "warning", error.path, "stored-policy", `${policyMessage(error)}: taken as closed`));
+  return { record: policyRecord(policy, false, raw), isIgnored: false, problems };
 }
 
 /** The server's message for a wrong type names the Go field only. */

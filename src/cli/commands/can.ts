@@ -27,6 +27,7 @@ export function register(program: Command, shell: Shell): void {
       "after",
       `
 Examples:
+  bulkhead can shop/deploy/web shop/deploy/db 5432          # in the cluster of the current kube context
   bulkhead can shop/deploy/web shop/deploy/db 5432 -f k8s/
   bulkhead can shop/deploy/web svc/kube-dns 53/UDP -n kube-system -f k8s/ -R
   bulkhead can '*/*' data/sts/orders-db -f k8s/ --with new-policy.yaml

@@ -30,10 +30,11 @@ export function register(program: Command, shell: Shell): void {
     .command("diff")
     .summary("What would a change of manifests connect or cut off?")
     .description(
-      "Compare what two sets of manifests allow, not how they are written: either two files or folders, or -f with what " +
-        "--with and --without make of it. Exits with 1 when there is a difference.",
+      "Compare what two sets of manifests allow, not how they are written: either two files or folders, or -f (without it: " +
+        "the cluster of the current kube context) with what --with and --without make of it. Exits with 1 when there is a " +
+        "difference.",
     )
-    .usage("A B [flags] | -f FILE|DIR --with FILE [flags]")
+    .usage("A B [flags] | [-f FILE|DIR] --with FILE [flags]")
     .argument("[before]", "manifests as they were")
     .argument("[after]", "manifests as they would be");
   addManifestOptions(addOutputOption(command, formats), { namespace: objectsNamespaceHelp });
@@ -50,6 +51,7 @@ export function register(program: Command, shell: Shell): void {
 Examples:
   bulkhead diff main/k8s pull-request/k8s -R
   bulkhead diff -f k8s/ --with new-policy.yaml
+  bulkhead diff --with new-policy.yaml --context prod      # what applying it would do
   bulkhead diff -f k8s/ --without NetworkPolicy/shop/allow-dns
   bulkhead diff old/ new/ --fail-on widened -o md >> "$GITHUB_STEP_SUMMARY"`,
     )

@@ -13,7 +13,7 @@ import {
   type TableOptions,
 } from "../options.ts";
 import { orFail, writeNotes } from "../question.ts";
-import { readPlan } from "../world.ts";
+import { openInput } from "../world.ts";
 
 const formats = ["table", "matrix", "json", "yaml", "csv", "md", "dot", "mermaid", "svg", "html"] as const;
 
@@ -32,7 +32,7 @@ export function register(program: Command, shell: Shell): void {
       "Show every connection that the policies allow; a pair that is missing is denied. -n, -l and --focus keep the " +
         "connections that have at least one end in what they name.",
     )
-    .usage("-f FILE|DIR [flags]");
+    .usage("[-f FILE|DIR] [flags]");
   addManifestOptions(addOutputOption(command, formats), {
     namespace: "only connections from or to this namespace; also that of objects that name none",
   });
@@ -51,6 +51,7 @@ export function register(program: Command, shell: Shell): void {
       "after",
       `
 Examples:
+  bulkhead map                                 # the cluster of the current kube context
   bulkhead map -f k8s/
   bulkhead map -f k8s/ -o matrix
   bulkhead map -f k8s/ -n shop -o mermaid
@@ -72,13 +73,14 @@ export async function run(options: MapOptions, io: Io): Promise<ExitCode> {
   const { connectivity } = await import("../../policy/analyze/connectivity.ts");
   const { parseReference } = await import("../../policy/analyze/reference.ts");
   const { focus, level } = options;
-  const context = { defaultNamespace: options.namespace ?? "default" };
+  const input = await openInput(options, io);
+  const context = { defaultNamespace: input.namespace };
   const focused = focus === undefined ? {} : { focus: orFail(parseReference(focus, context)) };
-  const plan = await readPlan(options, io);
+  const plan = await input.plan();
   const whole = connectivity(plan, { level, limit: maxConnections, ...focused });
   if (isProblem(whole) && whole.problem === "too-large")
     throw new CliError(`the map has ${whole.message}: ask for a part of it with --focus REF`);
-  const map = narrowed(orFail(whole), plan, options);
+  const map = narrowed(orFail(whole), plan, options, input.name);
   writeNotes(map.notes, io);
   io.stdout.write(await render(map, options, io));
   return 0;

@@ -41,7 +41,7 @@ A test file:
   kind: PolicyTest
   metadata: {name: shop}
   spec:
-    resources: [../k8s/]        # relative to this file; without it, what -f names
+    resources: [../k8s/]        # relative to this file; without it, what -f names, or the current kube context
     cases:
     - {name: web reaches db, from: shop/deploy/web, to: shop/deploy/db, port: 5432, expect: allow}
     - {name: nobody else does, from: "*/*", except: [shop/deploy/web], to: shop/deploy/db, port: any, expect: deny}
@@ -71,7 +71,6 @@ export async function run(options: TestOptions, io: Io): Promise<ExitCode> {
   const problems: string[] = [];
   for (const { test, source, resources } of tests) {
     const filename = resources.length > 0 ? resources : (options.filename ?? []);
-    if (filename.length === 0) throw new CliError(`${source.file}: the test names no resources, and there is no -f`);
     const key = JSON.stringify(filename);
     const plan = plans.get(key) ?? (await readPlan({ ...options, filename }, io));
     plans.set(key, plan);

@@ -11,6 +11,7 @@ import {
   type FamilyOption,
   type ManifestOptions,
   type OutputOptions,
+  objectsNamespaceHelp,
   styleFor,
 } from "../options.ts";
 import { readWorld } from "../world.ts";
@@ -29,12 +30,12 @@ export function register(program: Command, shell: Shell): void {
     .command("verify")
     .summary("Does the kernel decide as the engine says?")
     .description(
-      "Build the manifests' cluster on this machine in network namespaces, program its policies into the real kernel, open " +
+      "Build the cluster of the manifests, or of the current kube context, on this machine in network namespaces, program its policies into the real kernel, open " +
         "real connections between every pair, and compare each with what the engine says. Exits with 1 on a mismatch.",
     )
-    .usage("-f FILE|DIR [flags]");
+    .usage("[-f FILE|DIR] [flags]");
   addManifestOptions(addFamilyOption(addOutputOption(command, ["table", "json", "matrix"])), {
-    namespace: "namespace of objects that name none (default: default)",
+    namespace: objectsNamespaceHelp,
   });
   addColorOption(
     command
