@@ -10,7 +10,7 @@ import type { World } from "../policy/model/world.ts";
 export interface PolicyProblem {
   readonly policy: PolicyRef;
   readonly uid: string;
-  /** In the API server's words: `spec.ingress[0].from[1].domain: unknown field`. */
+  /** In the API server's words: `unknown field "spec.ingress[0].from[1].domain"`. */
   readonly message: string;
 }
 
@@ -18,7 +18,10 @@ export interface PolicyProblem {
 export interface FeedBatch {
   /** For `LivePlan.apply`. */
   readonly changes: readonly Change[];
-  /** Of policies that `changes` puts; a policy without an entry here is understood completely. */
+  /**
+   * Of policies that `changes` names; one that it names without an entry here is understood completely, or gone. A policy that
+   * is refused because another generation is in force (spec C18) has a `remove` in `changes`, and its entry here.
+   */
   readonly problems: readonly PolicyProblem[];
   /** When the bytes of the oldest change had been read, in ms of `performance.now()`. */
   readonly receivedAt: number;

@@ -1,0 +1,109 @@
+/** One HTTP/2 connection: all watches share it, and pings tell whether it is still alive. */
+import http2 from "node:http2";
+import type { Duplex } from "node:stream";
+import { NetworkError } from "./errors.ts";
+import type { HttpRequest, HttpResponse } from "./transport.ts";
+
+export interface SessionOptions {
+  /** A ping goes out after each of these intervals, and must be answered within one; ms. */
+  readonly pingInterval: number;
+}
+
+/** What the server may send ahead of what has been read, of one answer and of all; bytes. */
+const streamWindow = 512 * 1024;
+const sessionWindow = 4 * 2 ** 20;
+/** Until the server says how many streams it takes: nothing more is known than RFC 9113's advice. */
+const assumedStreams = 100;
+
+export class Http2Session {
+  /** Rejects when the connection fails before HTTP/2 is agreed on. */
+  readonly ready: Promise<void>;
+  readonly #session: http2.ClientHttp2Session;
+  readonly #pings: NodeJS.Timeout;
+  #streams = 0;
+  #failure: Error | null = null;
+  #answered = true;
+
+  constructor(server: URL, socket: Duplex, { pingInterval }: SessionOptions) {
+    const session = http2.connect(server.origin, {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: streamWindow },
+    });
+    this.#session = session;
+    this.ready = new Promise((resolve, reject) => {
+      session.once("remoteSettings", () => {
+        session.setLocalWindowSize(sessionWindow);
+        resolve();
+      });
+      session.once("error", reject).once("close", () => reject(new NetworkError("the server closed the connection")));
+    });
+    this.ready.catch(() => undefined);
+    session.on("error", (error) => {
+      this.#failure ??= error;
+    });
+    this.#pings = setInterval(() => this.#ping(), pingInterval).unref();
+    session.once("close", () => clearInterval(this.#pings));
+  }
+
+  /** Takes one more request: open, not told to go away, and below the server's number of streams. */
+  get hasRoom(): boolean {
+    const { closed, destroyed, remoteSettings } = this.#session;
+    return !closed && !destroyed && this.#streams < (remoteSettings?.maxConcurrentStreams ?? assumedStreams);
+  }
+
+  whenClosed(then: () => void): void {
+    this.#session.once("close", then);
+  }
+
+  close(): void {
+    clearInterval(this.#pings);
+    this.#session.destroy();
+  }
+
+  send({ method, path, headers, body, signal }: HttpRequest): Promise<HttpResponse> {
+    return new Promise((resolve, reject) => {
+      const stream = this.#session.request(
+        { ...headers, ":method": method, ":path": path },
+        { endStream: body === null, signal },
+      );
+      this.#streams++;
+      stream.once("close", () => {
+        this.#streams--;
+        reject(this.#failure ?? new NetworkError("the connection was closed before an answer came"));
+      });
+      stream.on("error", (error) => reject(this.#failure ?? error));
+      stream.once("response", (answer) => {
+        const header = (name: string): string => [answer[name]].flat()[0]?.toString() ?? "";
+        resolve({ status: answer[":status"] ?? 0, header, body: this.#body(stream) });
+      });
+      if (body !== null) stream.end(body);
+    });
+  }
+
+  /** What made the session fail says more than what it did to its streams. */
+  async *#body(stream: http2.ClientHttp2Stream): AsyncGenerator<Buffer> {
+    try {
+      yield* stream as AsyncIterable<Buffer>;
+    } catch (error) {
+      throw this.#failure ?? error;
+    }
+    if (stream.aborted || stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR) {
+      throw this.#failure ?? new NetworkError("the answer was cut off");
+    }
+  }
+
+  #ping(): void {
+    if (!this.#answered) {
+      this.#failure ??= new NetworkError("the server does not answer pings");
+      this.#session.destroy(this.#failure);
+      return;
+    }
+    this.#answered = false;
+    const sent =
+      !this.#session.destroyed &&
+      this.#session.ping((error) => {
+        this.#answered ||= error === null;
+      });
+    if (!sent) this.#answered = true; // closing, or too many pings under way: no evidence
+  }
+}

@@ -1,0 +1,357 @@
+/** One kind of objects, listed and watched for ever, kept slim. */
+import { Backoff, type Timing } from "./backoff.ts";
+import { type Client, withoutSilence } from "./client.ts";
+import { ApiError, messageOf, NetworkError, statusError } from "./errors.ts";
+import type { SourceStatus } from "./feed.ts";
+import { lines } from "./lines.ts";
+import { readList } from "./list-body.ts";
+
+/** A kind, and what is kept of its objects. */
+export interface Resource<T> {
+  /** Plural and group: `pods`, `networkpolicies.networking.k8s.io`. */
+  readonly name: string;
+  /** `/apis/networking.k8s.io/v1/networkpolicies` */
+  readonly path: string;
+  /** Default `application/json`. */
+  readonly accept?: string;
+  /** Reads a JSON text: a watch event, or the item of a list. May leave out what neither `decode` nor the reflector looks at. */
+  parse(text: Buffer, what: "event" | "item"): unknown;
+  /** null when the object can't even be identified. Never throws. */
+  decode(object: unknown): T | null;
+  key(object: T): string;
+  uid(object: T): string;
+  /** Nothing that matters differs; both have one key and uid. */
+  same(before: T, after: T): boolean;
+}
+
+/** Told of each difference, in order. */
+export interface Sink<T> {
+  /** @param before what it replaces; undefined: the key was free, or its object has been removed */
+  put(key: string, object: T, before: T | undefined): void;
+  remove(key: string, object: T): void;
+  /** What came together is complete. @param receivedAt when its bytes had been read, ms of `performance.now()` */
+  flush(receivedAt: number): void;
+  /** An object can't be identified. */
+  unreadable(resource: string, why: string): void;
+}
+
+export interface ReflectorOptions {
+  readonly timing: Timing;
+  /** How long the server keeps a watch open: this many seconds, plus up to as many again. Default 300. */
+  readonly watchSeconds?: number;
+  /** Without an answer, or in the middle of a list, ms; default 60 s. */
+  readonly silence?: number;
+  /** Waits until a kind that is not installed may be; default: 5 s, plus up to as much. */
+  readonly untilInstalled?: (signal: AbortSignal) => Promise<void>;
+}
+
+const pageSize = 500;
+/** A watch that the server ends sooner than this, without an event, counts as failed; ms. */
+const shortWatch = 1000;
+/** After so many failed watches from one version, the list is read again. */
+const patience = 5;
+
+type WatchEvent = { readonly type: string; readonly object: unknown };
+
+export class Reflector<T> {
+  readonly synced: Promise<void>;
+  readonly #resource: Resource<T>;
+  readonly #client: Client;
+  readonly #sink: Sink<T>;
+  readonly #options: Required<ReflectorOptions>;
+  readonly #backoff: Backoff;
+  #isSynced: () => void = () => undefined;
+  #objects: ReadonlyMap<string, T> & Map<string, T> = new Map();
+  /** Where the watch goes on; null: the list has to be read (again). */
+  #version: string | null = null;
+  /** Where a list must not be older than; "" is the newest there is. */
+  #listFrom = "0";
+  #hasWatchList = true;
+  /** The last try with a WatchList broke off: a plain list is next. */
+  #listNext = false;
+  #failedWatches = 0;
+  #status: SourceStatus;
+
+  constructor(resource: Resource<T>, client: Client, sink: Sink<T>, options: ReflectorOptions) {
+    this.#resource = resource;
+    this.#client = client;
+    this.#sink = sink;
+    const { timing } = options;
+    this.#options = {
+      watchSeconds: 300,
+      silence: 60_000,
+      untilInstalled: (signal) => timing.sleep(5000 * (1 + timing.random()), signal),
+      ...options,
+    };
+    this.#backoff = new Backoff(timing);
+    this.#status = {
+      resource: resource.name,
+      installed: true,
+      synced: false,
+      connected: false,
+      error: null,
+      restarts: 0,
+    };
+    this.synced = new Promise((resolve) => {
+      this.#isSynced = resolve;
+    });
+  }
+
+  /** The last known state, by key. */
+  get objects(): ReadonlyMap<string, T> {
+    return this.#objects;
+  }
+
+  get status(): SourceStatus {
+    return this.#status;
+  }
+
+  /** Follows the kind until `signal` aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.#version === null && (!this.#hasWatchList || this.#listNext)) {
+          await this.#list(signal);
+          continue;
+        }
+        await this.#watch(this.#version === null ? new Map() : null, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#recover(error, signal);
+      }
+      this.#tell({ restarts: this.#status.restarts + 1 });
+    }
+  }
+
+  #tell(change: Partial<SourceStatus>): void {
+    this.#status = { ...this.#status, ...change };
+  }
+
+  // ---- what went wrong ----------------------------------------------------------------------------------------------
+
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+    if (error instanceof ApiError) {
+      if (error.status === 404) return this.#absent(signal);
+      if (this.#version === null && this.#hasWatchList && !this.#listNext && isUnknownToServer(error)) {
+        this.#hasWatchList = false;
+        return;
+      }
+      if (error.isExpired || error.isAheadOfServer) {
+        const wasListing = this.#version === null;
+        this.#version = null;
+        this.#listFrom = "";
+        if (!wasListing) return; // at once: the state is known to be old
+      }
+    }
+    this.#tell({ connected: false, error: messageOf(error) });
+    await this.#backoff.wait(signal, error instanceof ApiError ? error.retryAfter * 1000 : 0);
+  }
+
+  /** The kind is not installed: there are no objects of it, and that is all that is known. */
+  async #absent(signal: AbortSignal): Promise<void> {
+    this.#swap(new Map(), performance.now());
+    this.#version = null;
+    this.#listFrom = "0";
+    this.#backoff.reset();
+    this.#tell({ installed: false, synced: true, connected: false, error: null });
+    this.#isSynced();
+    await this.#options.untilInstalled(signal);
+  }
+
+  // ---- list ---------------------------------------------------------------------------------------------------------
+
+  async #list(signal: AbortSignal): Promise<void> {
+    this.#listNext = false;
+    const { path, accept } = this.#resource;
+    const next = new Map<string, T>();
+    let version = "";
+    let rest = "";
+    do {
+      const from = rest !== "" ? { continue: rest } : this.#listFrom === "" ? {} : { resourceVersion: this.#listFrom };
+      const options = { signal, timeout: this.#options.silence, ...(accept === undefined ? {} : { accept }) };
+      const body = await this.#client.stream(path, { limit: pageSize, ...from }, options);
+      const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
+        const object = this.#decode(this.#parse(text, "item"));
+        if (object !== null) this.#keep(next, object);
+      });
+      const { metadata } = (list ?? {}) as { metadata?: { resourceVersion?: unknown; continue?: unknown } };
+      version = String(metadata?.resourceVersion ?? "");
+      rest = String(metadata?.continue ?? "");
+    } while (rest !== "");
+    if (version === "") throw new NetworkError(`the list of ${this.#resource.name} has no resourceVersion`);
+    this.#replace(next, version, performance.now());
+  }
+
+  #parse(text: Buffer, what: "event" | "item"): unknown {
+    try {
+      return this.#resource.parse(text, what);
+    } catch (error) {
+      throw new NetworkError(`the server sent broken JSON: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  #decode(object: unknown): T | null {
+    const decoded = this.#resource.decode(object);
+    if (decoded === null) this.#sink.unreadable(this.#resource.name, "an object without a name");
+    return decoded;
+  }
+
+  /** Into the next state; what did not change stays the same object, so that it is in memory once. */
+  #keep(next: Map<string, T>, object: T): void {
+    const key = this.#resource.key(object);
+    const before = this.#objects.get(key);
+    next.set(key, before !== undefined && this.#isSame(before, object) ? before : object);
+  }
+
+  #isSame(before: T, after: T): boolean {
+    return this.#resource.uid(before) === this.#resource.uid(after) && this.#resource.same(before, after);
+  }
+
+  /** A complete state, as of `version`. */
+  #replace(next: Map<string, T>, version: string, receivedAt: number): void {
+    this.#swap(next, receivedAt);
+    this.#version = version;
+    this.#listFrom = version;
+    this.#failedWatches = 0;
+    this.#backoff.reset();
+    this.#tell({ installed: true, synced: true, connected: true, error: null });
+    this.#isSynced();
+  }
+
+  #swap(next: Map<string, T>, receivedAt: number): void {
+    const before = this.#objects;
+    this.#objects = next;
+    for (const [key, object] of before) {
+      const now = next.get(key);
+      if (now === undefined || this.#resource.uid(now) !== this.#resource.uid(object)) this.#sink.remove(key, object);
+    }
+    for (const [key, object] of next) {
+      const old = before.get(key);
+      if (old === object) continue;
+      const isOther = old !== undefined && this.#resource.uid(old) !== this.#resource.uid(object);
+      this.#sink.put(key, object, isOther ? undefined : old);
+    }
+    this.#sink.flush(receivedAt);
+  }
+
+  // ---- watch --------------------------------------------------------------------------------------------------------
+
+  /** @param initial collects the state that the server sends first (WatchList); null: the watch goes on from `#version` */
+  async #watch(initial: Map<string, T> | null, signal: AbortSignal): Promise<void> {
+    const { timing, watchSeconds, silence } = this.#options;
+    const seconds = Math.ceil(watchSeconds * (1 + timing.random()));
+    const { path, accept } = this.#resource;
+    const query = {
+      watch: true,
+      allowWatchBookmarks: true,
+      timeoutSeconds: seconds,
+      ...(initial === null
+        ? { resourceVersion: this.#version ?? "" }
+        : {
+            sendInitialEvents: true,
+            resourceVersionMatch: "NotOlderThan",
+            ...(this.#listFrom === "0" || this.#listFrom === "" ? {} : { resourceVersion: this.#listFrom }),
+          }),
+    };
+    const end = new AbortController();
+    const timer = setTimeout(() => end.abort(), (seconds + 5) * 1000);
+    const startedAt = performance.now();
+    let hadEvents = false;
+    try {
+      const options = { signal: AbortSignal.any([signal, end.signal]), timeout: silence };
+      const body = await this.#client.stream(path, query, accept === undefined ? options : { ...options, accept });
+      if (initial === null) this.#tell({ connected: true, error: null });
+      else this.#listNext = true; // unless the bookmark comes
+      let state = initial;
+      for await (const found of lines(body)) {
+        const receivedAt = performance.now();
+        for (const line of found) state = this.#event(this.#parse(line, "event"), state, receivedAt);
+        if (state === null) this.#sink.flush(receivedAt);
+        hadEvents = true;
+        this.#failedWatches = 0;
+        this.#backoff.reset();
+      }
+      if (state !== null) throw new NetworkError("the watch ended before the initial state was complete");
+    } catch (error) {
+      if (!end.signal.aborted) throw this.#failed(error);
+      if (this.#listNext) throw new NetworkError("the initial state was not complete in time");
+    } finally {
+      clearTimeout(timer);
+      end.abort();
+    }
+    if (!hadEvents && performance.now() - startedAt < shortWatch) {
+      throw this.#failed(new NetworkError("the server ends watches at once"));
+    }
+  }
+
+  /** A watch that goes on failing from one version is begun again from a list. */
+  #failed(error: unknown): unknown {
+    if (this.#version !== null && ++this.#failedWatches >= patience) {
+      this.#failedWatches = 0;
+      this.#version = null;
+    }
+    return error;
+  }
+
+  /** @returns the initial state as far as it is known; null once it is complete */
+  #event(event: unknown, initial: Map<string, T> | null, receivedAt: number): Map<string, T> | null {
+    const { type, object } = (event ?? {}) as Partial<WatchEvent>;
+    const { metadata } = (object ?? {}) as { metadata?: Metadata };
+    switch (type) {
+      case "ADDED":
+      case "MODIFIED":
+      case "DELETED": {
+        const decoded = this.#decode(object);
+        if (decoded !== null) {
+          if (initial === null) this.#change(decoded, type === "DELETED");
+          else if (type === "DELETED") initial.delete(this.#resource.key(decoded));
+          else this.#keep(initial, decoded);
+        }
+        break;
+      }
+      case "BOOKMARK":
+        if (initial !== null && metadata?.annotations?.["k8s.io/initial-events-end"] === "true") {
+          const version = metadata.resourceVersion;
+          if (typeof version !== "string") throw new NetworkError("a bookmark without a resourceVersion");
+          this.#listNext = false;
+          this.#replace(initial, version, receivedAt);
+          return null;
+        }
+        break;
+      case "ERROR":
+        throw statusError(object, `watch ${this.#resource.name}`);
+      default:
+        throw new NetworkError(`an event of unknown type ${JSON.stringify(type)?.slice(0, 50)}`);
+    }
+    if (initial === null && typeof metadata?.resourceVersion === "string") {
+      this.#version = metadata.resourceVersion;
+      this.#listFrom = metadata.resourceVersion;
+    }
+    return initial;
+  }
+
+  #change(object: T, isDeleted: boolean): void {
+    const key = this.#resource.key(object);
+    const before = this.#objects.get(key);
+    const isOther = before !== undefined && this.#resource.uid(before) !== this.#resource.uid(object);
+    if (isDeleted) {
+      if (before === undefined || isOther) return; // a replay
+      this.#objects.delete(key);
+      this.#sink.remove(key, before);
+      return;
+    }
+    if (before !== undefined && !isOther && this.#resource.same(before, object)) return;
+    if (isOther) this.#sink.remove(key, before);
+    this.#objects.set(key, object);
+    this.#sink.put(key, object, isOther ? undefined : before);
+  }
+}
+
+interface Metadata {
+  readonly resourceVersion?: unknown;
+  readonly annotations?: Readonly<Record<string, unknown>>;
+}
+
+/** Servers without WatchList reject its parameters: as invalid, or as forbidden by validation. */
+const isUnknownToServer = ({ status, reason, message }: ApiError): boolean =>
+  status === 400 || status === 422 || reason === "Invalid" || (status === 403 && message.includes("sendInitialEvents"));
