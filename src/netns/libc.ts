@@ -35,6 +35,9 @@ const recvfromCall = library.func(
 const setsockoptCall = library.func(
   "int setsockopt(int fd, int level, int name, void *value, uint32_t length)",
 ) as Call<[number, number, number, Uint8Array, number]>;
+const getsockoptCall = library.func("int getsockopt(int fd, int level, int name, void *value, void *length)") as Call<
+  [number, number, number, Uint8Array, Uint8Array]
+>;
 const closeCall = library.func("int close(int fd)") as Call<[number]>;
 const fcntlCall = library.func("int fcntl(int fd, int command, int argument)") as Call<[number, number, number]>;
 const epollCreateCall = library.func("int epoll_create1(int flags)") as Call<[number]>;
@@ -92,6 +95,7 @@ export const unshareNetwork = (): void => void check("unshare", unshareCall(newN
 export const setNetwork = (fd: number): void => void check("setns", setnsCall(fd, newNetwork));
 
 // <sys/socket.h>, <netinet/in.h>: the same numbers on every architecture that Node 24 has Linux builds for.
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -135,6 +139,14 @@ export function receiveFrom(fd: number, into: Uint8Array, peer: Uint8Array): num
 export const setOption = (fd: number, level: number, name: number, value: Uint8Array): void =>
   void check("setsockopt", setsockoptCall(fd, level, name, value, value.length));
 export const close = (fd: number): void => void check("close", closeCall(fd));
+
+/** Process and user at the other end of a unix socket, as the kernel knows them (SO_PEERCRED). */
+export function peerCredentials(fd: number): { readonly pid: number; readonly uid: number } {
+  const credentials = new Uint8Array(12); // struct ucred: pid, uid, gid
+  check("getsockopt", getsockoptCall(fd, 1, 17, credentials, int(credentials.length)));
+  const view = new DataView(credentials.buffer);
+  return { pid: view.getInt32(0, littleEndian), uid: view.getUint32(4, littleEndian) };
+}
 
 const duplicateAbove = 1030; // F_DUPFD_CLOEXEC
 const selectable = 1024; // FD_SETSIZE

@@ -60,7 +60,7 @@ export class NetlinkSocket {
   readonly #buffer = new Uint8Array(16_384);
 
   /** A socket of `protocol` (NETLINK_ROUTE 0, NETLINK_NETFILTER 12) that stays in `namespace` for good. */
-  constructor(protocol: number, namespace: Namespace) {
+  constructor(protocol: number, namespace: Pick<Namespace, "run">) {
     this.fd = namespace.run<number>(() => socket(AF_NETLINK, SOCK_RAW, protocol));
     bind(this.fd, new ByteWriter().u16(AF_NETLINK).u16(0).u32(0).u32(0).finish());
     setOption(this.fd, solNetlink, capAck, int(1));

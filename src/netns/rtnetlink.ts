@@ -1,6 +1,6 @@
 /** Links, addresses and routes. Layouts from linux/rtnetlink.h, linux/if_link.h and linux/veth.h. */
 import { ByteWriter } from "./bytes.ts";
-import { AF_INET, AF_INET6, int, littleEndian } from "./libc.ts";
+import { AF_INET, AF_INET6, int, littleEndian, SystemError } from "./libc.ts";
 import { attribute, type NetlinkMessage, type NetlinkSocket, nested } from "./netlink.ts";
 
 export const NETLINK_ROUTE = 0;
@@ -20,6 +20,7 @@ const IFF_NOARP = 0x80;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_OPERSTATE = 16;
+const linkHeaderLength = 16;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
 const IFLA_EXT_MASK = 29;
@@ -87,20 +88,45 @@ export function linkUp(index: number): NetlinkMessage {
  */
 export function isOperational(netlink: NetlinkSocket, index: number): boolean {
   const operational = 6; // IF_OPER_UP
-  const withoutStatistics = 8; // RTEXT_FILTER_SKIP_STATS
-  const linkHeaderLength = 16;
   const writer = new ByteWriter();
   linkHeader(writer, index, 0);
-  attribute(writer, IFLA_EXT_MASK, int(withoutStatistics));
-  const answer = netlink.query({ type: RTM_GETLINK, flags: 0, body: writer.finish(), what: `look at link ${index}` });
-  const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
-  for (let at = linkHeaderLength; at + 4 < answer.length; ) {
+  const answer = lookAtLink(netlink, writer, `look at link ${index}`);
+  return findAttribute(answer, IFLA_OPERSTATE)?.[0] === operational;
+}
+
+/** What a link is: `bridge`, `veth`, …; null for a device of the machine's own, and where there is no link of that name. */
+export function linkKind(netlink: NetlinkSocket, name: string): string | null {
+  const writer = new ByteWriter();
+  linkHeader(writer, 0, 0);
+  attribute(writer, IFLA_IFNAME, new TextEncoder().encode(`${name}\0`));
+  let answer: Uint8Array;
+  try {
+    answer = lookAtLink(netlink, writer, `look at link ${name}`);
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENODEV") return null;
+    throw error;
+  }
+  const info = findAttribute(answer, IFLA_LINKINFO);
+  const kind = info === null ? null : findAttribute(info, IFLA_INFO_KIND);
+  return kind === null ? null : new TextDecoder().decode(kind).replace(/\0.*$/s, "");
+}
+
+/** The attributes of the answer. */
+function lookAtLink(netlink: NetlinkSocket, request: ByteWriter, what: string): Uint8Array {
+  const withoutStatistics = 8; // RTEXT_FILTER_SKIP_STATS
+  attribute(request, IFLA_EXT_MASK, int(withoutStatistics));
+  return netlink.query({ type: RTM_GETLINK, flags: 0, body: request.finish(), what }).subarray(linkHeaderLength);
+}
+
+function findAttribute(attributes: Uint8Array, type: number): Uint8Array | null {
+  const view = new DataView(attributes.buffer, attributes.byteOffset, attributes.length);
+  for (let at = 0; at + 4 <= attributes.length; ) {
     const length = view.getUint16(at, littleEndian);
     if (length < 4) break;
-    if (view.getUint16(at + 2, littleEndian) === IFLA_OPERSTATE) return view.getUint8(at + 4) === operational;
+    if (view.getUint16(at + 2, littleEndian) === type) return attributes.subarray(at + 4, at + length);
     at += (length + 3) & ~3;
   }
-  return false;
+  return null;
 }
 
 /** Both ends of a veth pair go. */

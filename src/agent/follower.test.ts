@@ -1,0 +1,254 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { TransactionStats } from "../nftables/enforcer.ts";
+import { NftablesError } from "../nftables/runner.ts";
+import type { LivePlan } from "../policy/compile/plan.ts";
+import { EarlyAddresses } from "./early-addresses.ts";
+import { noStore } from "./early-store.ts";
+import { FakeFeed } from "./fake-feed.arbitrary.ts";
+import { Follower, type Kernel } from "./follower.ts";
+import { Gate } from "./gate.ts";
+import { isolate, LogBook, namespace, node, pod, put, removePolicy } from "./worlds.arbitrary.ts";
+
+/** A kernel that keeps the plan that it was last brought to, and refuses what a test wants refused. */
+class RecordingKernel implements Kernel {
+  refuses: (plan: LivePlan) => boolean = () => false;
+  tries = 0;
+  /** What is in force: rules of each policy, ingress. */
+  policies: string[] = [];
+  pods: string[] = [];
+  /** Resolved when a transaction may end; null: at once. */
+  gate: Promise<void> | null = null;
+
+  async reach(plan: LivePlan): Promise<TransactionStats[]> {
+    this.tries++;
+    await this.gate;
+    if (this.refuses(plan)) throw new NftablesError("Error: Could not process rule: Invalid argument", "");
+    this.policies = Array.from(plan.policies.values(), ({ metadata, spec }) => {
+      return `${metadata.name} ${(spec?.ingress ?? []).length}`;
+    }).sort();
+    this.pods = Array.from(plan.pods.values(), ({ name, ips }) => `${name} ${ips.join(",")}`).sort();
+    return [{ purpose: "open", operations: 1, milliseconds: 0 }];
+  }
+
+  apply = (plan: LivePlan): Promise<readonly TransactionStats[]> => this.reach(plan);
+  hold = async (): Promise<readonly TransactionStats[]> => [];
+  repair = async (): Promise<readonly TransactionStats[]> => [];
+}
+
+class Rig {
+  readonly feed: FakeFeed;
+  readonly kernel = new RecordingKernel();
+  readonly log = new LogBook();
+  readonly problems: string[] = [];
+  readonly follower: Follower;
+  readonly gate: Gate;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+  #applied = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(world: ConstructorParameters<typeof FakeFeed>[0] = {}) {
+    this.feed = new FakeFeed(
+      world === null ? null : { namespaces: [namespace("shop")], nodes: [node("n1", [])], ...world },
+    );
+    const early = new EarlyAddresses();
+    this.follower = new Follower({
+      feed: this.feed,
+      early,
+      log: this.log,
+      signal: this.#stop.signal,
+      firstPause: 1,
+      start: async (plan) => {
+        await this.kernel.reach(plan);
+        return this.kernel;
+      },
+      witness: {
+        applied: () => {
+          this.#applied++;
+          for (const wake of this.#waiting.splice(0)) wake();
+        },
+        failed: () => {
+          for (const wake of this.#waiting.splice(0)) wake();
+        },
+        problem: ({ message }) => {
+          this.problems.push(message);
+          for (const wake of this.#waiting.splice(0)) wake();
+        },
+        saw: (changes) => this.gate.saw(changes),
+      },
+    });
+    this.gate = new Gate({
+      node: "n1",
+      early,
+      store: noStore,
+      mailbox: this.follower.mailbox,
+      podOf: (key) => this.follower.plan?.pods.get(key),
+      unready: () => this.follower.conditions().find(({ state }) => state === "failed")?.text ?? null,
+    });
+    this.#running = this.follower.run();
+  }
+
+  get applied(): number {
+    return this.#applied;
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error("stopped"));
+    await this.#running;
+  }
+}
+
+const rigs: Rig[] = [];
+const rigOf = (world?: ConstructorParameters<typeof FakeFeed>[0]): Rig => {
+  const rig = new Rig(world);
+  rigs.push(rig);
+  return rig;
+};
+afterEach(async () => {
+  for (const rig of rigs.splice(0)) await rig.stop();
+});
+
+const forever = new AbortController().signal;
+const web = { namespace: "shop", name: "web", uid: "uid-web" };
+
+describe("following a cluster", () => {
+  test("the first world, then changes; what arrives while a transaction is on its way is one next delta", async () => {
+    const rig = rigOf({ policies: [isolate("a", "web")] });
+    await rig.until(() => rig.applied === 1);
+    expect(rig.kernel.policies).toEqual(["a 0"]);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    rig.kernel.gate = promise;
+    rig.feed.tell([put.policy(isolate("b", "web"))]);
+    while (rig.kernel.tries === 1) await new Promise(setImmediate);
+    rig.feed.tell([put.policy(isolate("c", "web"))]);
+    rig.feed.tell([removePolicy("a")]);
+    rig.kernel.gate = null;
+    resolve();
+    await rig.until(() => rig.applied === 3);
+    expect(rig.kernel.policies).toEqual(["b 0", "c 0"]);
+    expect(rig.kernel.tries).toBe(3);
+  });
+
+  test("a kernel that refuses is tried again, and what came meanwhile comes with it", async () => {
+    const rig = rigOf();
+    await rig.until(() => rig.applied === 1);
+    rig.kernel.refuses = () => true;
+    rig.feed.tell([put.pod(pod("web", { ips: ["10.0.1.2"] }))]);
+    await rig.until(() => rig.kernel.tries >= 3);
+    expect(rig.follower.conditions()[0]).toMatchObject({ name: "rules", state: "failed" });
+    rig.feed.tell([put.pod(pod("db", { ips: ["10.0.1.3"] }))]);
+    rig.kernel.refuses = () => false;
+    await rig.until(() => rig.applied > 1);
+    await rig.until(() => rig.kernel.pods.length === 2);
+    expect(rig.follower.conditions()[0]).toMatchObject({ name: "rules", state: "ok" });
+  });
+
+  test("a policy that the kernel refuses is closed alone, until it is another", async () => {
+    const rig = rigOf({ policies: [isolate("good", "web", ["db"])] });
+    await rig.until(() => rig.applied === 1);
+    rig.kernel.refuses = (plan) =>
+      [...plan.policies.values()].some(({ metadata, spec }) => metadata.name === "bad" && spec?.ingress?.length === 2);
+    rig.feed.tell([
+      put.policy(isolate("first", "web", ["db"])),
+      put.policy(isolate("bad", "web", ["db", "web"])),
+      put.policy(isolate("last", "web", ["db"])),
+    ]);
+    await rig.until(() => rig.kernel.policies.join() === "bad 0,first 1,good 1,last 1");
+    await rig.until(() => rig.problems.length > 0);
+    expect(rig.problems).toEqual([
+      expect.stringContaining("its pods are isolated: nftables: Error: Could not process"),
+    ]);
+    expect(rig.follower.conditions()).toEqual([
+      expect.objectContaining({ name: "rules", state: "ok" }),
+      { name: "policies", state: "warning", text: expect.stringContaining("NetworkPolicy shop/bad") as string },
+    ]);
+    rig.feed.tell([put.policy(isolate("bad", "web", ["db"]))]);
+    await rig.until(() => rig.kernel.policies.includes("bad 1"));
+    expect(rig.follower.conditions()[1]).toMatchObject({ state: "ok" });
+  });
+
+  test("where closing policies does not help none is closed", async () => {
+    const rig = rigOf();
+    await rig.until(() => rig.applied === 1);
+    rig.kernel.refuses = () => true;
+    rig.feed.tell([put.policy(isolate("a", "web", ["db"]))]);
+    await rig.until(() => rig.kernel.tries > 7);
+    rig.kernel.refuses = () => false;
+    await rig.until(() => rig.applied > 1);
+    expect(rig.kernel.policies).toEqual(["a 1"]);
+    expect(rig.problems).toEqual([]);
+  });
+
+  test("problems of policies are said while they last", async () => {
+    const rig = rigOf();
+    await rig.until(() => rig.applied === 1);
+    const policy = { kind: "NetworkPolicy", namespace: "shop", name: "a" } as const;
+    rig.feed.tell([put.policy(isolate("a", "web"))], [{ policy, uid: "1", message: "spec.x: unknown field" }]);
+    await rig.until(() => rig.applied === 2);
+    expect(rig.follower.conditions()[1]).toEqual({
+      name: "policies",
+      state: "warning",
+      text: "NetworkPolicy shop/a: spec.x: unknown field",
+    });
+    expect(rig.problems).toEqual(["spec.x: unknown field"]);
+    rig.feed.tell([put.policy(isolate("a", "web"))]);
+    await rig.until(() => rig.applied === 3);
+    expect(rig.follower.conditions()[1]).toMatchObject({ state: "ok" });
+  });
+
+  test("stopping ends a wait for the API server", async () => {
+    const rig = rigOf(null);
+    expect(rig.follower.conditions()[0]).toMatchObject({ state: "failed", text: "waiting for the API server" });
+    await rig.stop();
+  });
+});
+
+describe("the gate of pod starts", () => {
+  test("a pod is admitted when its addresses are in force", async () => {
+    const rig = rigOf({ pods: [pod("web")] });
+    await rig.until(() => rig.applied === 1);
+    await rig.gate.admit(web, ["10.0.1.2"], forever);
+    expect(rig.kernel.pods).toEqual(["web 10.0.1.2"]);
+    await rig.gate.admit(web, ["10.0.1.2"], forever);
+    await rig.gate.release(web, ["10.0.1.2"]);
+    expect(rig.kernel.pods).toEqual(["web "]);
+  });
+
+  test("it waits for the Pod object with the right uid", async () => {
+    const rig = rigOf({ pods: [pod("web", { uid: "older", ips: ["10.0.1.9"] })] });
+    await rig.until(() => rig.applied === 1);
+    let isAdmitted = false;
+    const admitted = rig.gate.admit(web, ["10.0.1.2"], forever).then(() => {
+      isAdmitted = true;
+    });
+    rig.feed.tell([put.pod(pod("db"))]);
+    await rig.until(() => rig.applied === 2);
+    expect(isAdmitted).toBe(false);
+    rig.feed.tell([put.pod(pod("web"))]);
+    await admitted;
+    expect(rig.kernel.pods).toEqual(["db ", "web 10.0.1.2"]);
+  });
+
+  test("who gives up is not admitted", async () => {
+    const rig = rigOf();
+    await rig.until(() => rig.applied === 1);
+    const controller = new AbortController();
+    const admitted = rig.gate.admit(web, ["10.0.1.2"], controller.signal);
+    controller.abort(new Error("gave up"));
+    await expect(admitted).rejects.toThrow("gave up");
+  });
+
+  test("nobody is admitted while the agent is not ready, nor on another node", async () => {
+    const rig = rigOf(null);
+    expect(rig.gate.unready()).toBe("waiting for the API server");
+    await expect(rig.gate.admit(web, ["10.0.1.2"], forever)).rejects.toThrow("not ready: waiting for the API server");
+    await rig.gate.release(web, ["10.0.1.2"]);
+    rig.feed.begin({ pods: [pod("web", { node: "n2" })] });
+    await rig.until(() => rig.applied >= 1);
+    await expect(rig.gate.admit(web, ["10.0.1.2"], forever)).rejects.toThrow("is on node n2, this is the agent of n1");
+  });
+});

@@ -1,0 +1,248 @@
+/** Keeps the kernel after the cluster: the feed's changes and this node's own go into the plan, and its deltas into the kernel. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ClusterFeed, PolicyProblem } from "../kube/feed.ts";
+import type { TransactionStats } from "../nftables/enforcer.ts";
+import { NftablesError } from "../nftables/runner.ts";
+import { compile } from "../policy/compile/live-plan.ts";
+import { type Change, type LivePlan, type PlanDelta, policyKey } from "../policy/compile/plan.ts";
+import { formatPolicyRef, policyRef } from "../policy/model/policy.ts";
+import type { World } from "../policy/model/world.ts";
+import type { Condition } from "./condition.ts";
+import type { EarlyAddresses } from "./early-addresses.ts";
+import { type Log, messageOf } from "./log.ts";
+import { type LocalWork, Mailbox, type Work } from "./mailbox.ts";
+import { Quarantine } from "./quarantine.ts";
+
+/** This node's kernel, as far as following needs it; `Enforcer` is one. */
+export interface Kernel {
+  apply(plan: LivePlan, delta: PlanDelta): Promise<readonly TransactionStats[]>;
+  hold(cidrs: readonly string[]): Promise<readonly TransactionStats[]>;
+  repair(): Promise<readonly TransactionStats[]>;
+}
+
+/** When the parts of a change's way into the kernel were reached, in ms of `performance.now()`. */
+export interface Passage {
+  /** The bytes of the oldest change had been read; null for changes of this node's own. */
+  readonly received: number | null;
+  readonly begun: number;
+  readonly planned: number;
+  readonly inForce: number;
+}
+
+/** Told what happened; for logs, events and metrics. */
+export interface Witness {
+  applied(passage: Passage, transactions: readonly TransactionStats[]): void;
+  failed(error: unknown): void;
+  problem(problem: Omit<PolicyProblem, "uid">): void;
+  /** The plan has taken in changes of the cluster. */
+  saw(changes: readonly Change[]): void;
+}
+
+export interface FollowerOptions {
+  readonly feed: ClusterFeed;
+  readonly early: EarlyAddresses;
+  /** Puts the plan in force for the first time. May fail, and is then called again. */
+  readonly start: (plan: LivePlan) => Promise<Kernel>;
+  readonly witness: Witness;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Milliseconds until the kernel is tried again after a refusal, doubled with each further one; default 100. */
+  readonly firstPause?: number;
+}
+
+const longestPause = 30_000; // ms
+/** Milliseconds between two tries, however fast changes come. */
+const leastPause = 250;
+/** As many refusals in a row are no accident. */
+const persistent = 3;
+
+const nothing: PlanDelta = { pods: new Set(), nodes: false, nets: { egress: false, ingress: false } };
+
+export class Follower {
+  readonly mailbox: Mailbox;
+  readonly #options: FollowerOptions;
+  readonly #quarantine = new Quarantine();
+  readonly #problems = new Map<string, PolicyProblem>();
+  #plan: LivePlan | null = null;
+  #kernel: Kernel | null = null;
+  /** Refusals since the kernel was last equal to the plan. */
+  #failures = 0;
+  #refusal: unknown = null;
+  #since: Date | null = null;
+  /** Those whose work is in the plan, and not yet known to be in force. */
+  #waiting: (() => void)[] = [];
+  #acts: NonNullable<LocalWork["act"]>[] = [];
+  /** A call of the kernel is on its way since then, in ms of `performance.now()`. */
+  #busySince: number | null = null;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.mailbox = new Mailbox(options.feed, options.signal);
+  }
+
+  /** null until the cluster has been read. */
+  get plan(): LivePlan | null {
+    return this.#plan;
+  }
+
+  /** How long the kernel has been at work on one call, in ms. */
+  get busyFor(): number {
+    return this.#busySince === null ? 0 : performance.now() - this.#busySince;
+  }
+
+  /** Runs until the signal aborts, and finishes the transaction that is on its way. */
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    try {
+      await this.#begin();
+      while (!signal.aborted) {
+        if (this.#failures > 0) await this.#recover();
+        const work = await this.mailbox.take(this.#failures > 0 ? this.#pause() : null);
+        if (work !== null || this.#failures > 0) await this.#work(work);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  conditions(): Condition[] {
+    return [this.#rules(), ...this.#policies()];
+  }
+
+  #rules(): Condition {
+    const name = "rules";
+    if (this.#plan === null) return { name, state: "failed", text: "waiting for the API server" };
+    if (this.#failures > 0) {
+      const state = this.#since === null ? "none of this process yet" : `those of ${this.#since.toISOString()}`;
+      const text = `the kernel refused ${this.#failures} times; in force: ${state}; ${messageOf(this.#refusal)}`;
+      return { name, state: "failed", text };
+    }
+    if (this.#since === null) return { name, state: "failed", text: "the first transaction is on its way" };
+    return { name, state: "ok", text: `in force since ${this.#since.toISOString()}` };
+  }
+
+  #policies(): Condition[] {
+    const name = "policies";
+    const bad = [
+      ...Array.from(this.#problems.values(), ({ policy, message }) => `${formatPolicyRef(policy)}: ${message}`),
+      ...Array.from(
+        this.#quarantine.quarantined.values(),
+        ({ policy, why }) =>
+          `${formatPolicyRef(policyRef(policy))}: its pods are isolated, the kernel refused it: ${why}`,
+      ),
+    ];
+    if (bad.length === 0) return [{ name, state: "ok", text: `${this.#plan?.policies.size ?? 0} understood` }];
+    return bad.map((text) => ({ name, state: "warning", text }));
+  }
+
+  async #begin(): Promise<void> {
+    const { feed, early, witness, signal } = this.#options;
+    const aborted = new Promise<null>((resolve) =>
+      signal.addEventListener("abort", () => resolve(null), { once: true }),
+    );
+    const begun = performance.now();
+    this.#plan = compile(await read());
+    this.#quarantine.suspectAll(this.#plan);
+    witness.saw([]);
+    await this.#bring(nothing, null, begun);
+
+    // A function of its own: nothing here keeps the first world once it is compiled.
+    async function read(): Promise<World> {
+      const first = await Promise.race([feed.first, aborted]);
+      if (first === null) throw signal.reason;
+      const { world, problems } = first;
+      for (const problem of problems) note(problem);
+      return early.world(world);
+    }
+    const note = (problem: PolicyProblem): void => this.#note(problem);
+  }
+
+  async #work(work: Work | null): Promise<void> {
+    const begun = performance.now();
+    const plan = this.#plan!;
+    const { early, witness } = this.#options;
+    const batch = work?.batch ?? null;
+    let changes: readonly Change[] = [];
+    if (batch !== null) {
+      changes = early.changes(batch.changes);
+      this.#quarantine.saw(changes);
+      this.#forget(changes);
+      for (const problem of batch.problems) this.#note(problem);
+    }
+    const local: Change[] = [];
+    for (const { changes: own, act, done } of work?.local ?? []) {
+      if (own !== undefined) local.push(...own());
+      if (act !== undefined) this.#acts.push(act);
+      if (done !== undefined) this.#waiting.push(done);
+    }
+    const delta = changes.length + local.length === 0 ? nothing : plan.apply([...changes, ...local]);
+    if (batch !== null) witness.saw(changes);
+    await this.#bring(delta, batch?.receivedAt ?? null, begun);
+  }
+
+  /** Brings the kernel after the plan. */
+  async #bring(delta: PlanDelta, received: number | null, begun: number): Promise<boolean> {
+    const planned = performance.now();
+    const { witness, start } = this.#options;
+    this.#busySince = planned;
+    try {
+      const transactions: TransactionStats[] = [];
+      if (this.#kernel === null) this.#kernel = await start(this.#plan!);
+      else if (delta !== nothing || this.#failures > 0)
+        transactions.push(...(await this.#kernel.apply(this.#plan!, delta)));
+      for (const act of this.#acts) transactions.push(...(await act(this.#kernel)));
+      this.#acts = [];
+      if (this.#failures > 0) this.#options.log.info({ tries: this.#failures }, "the rules are in force again");
+      this.#failures = 0;
+      this.#since ??= new Date();
+      if (transactions.length > 0) this.#since = new Date();
+      witness.applied({ received, begun, planned, inForce: performance.now() }, transactions);
+    } catch (error) {
+      this.#failures++;
+      this.#refusal = error;
+      witness.failed(error);
+      return false;
+    } finally {
+      this.#busySince = null;
+    }
+    this.#quarantine.cleared();
+    for (const done of this.#waiting.splice(0)) done();
+    return true;
+  }
+
+  #pause(): number {
+    return Math.min((this.#options.firstPause ?? 100) * 2 ** (this.#failures - 1), longestPause);
+  }
+
+  /** After a refusal: a pause, so that a storm of changes is no storm of tries, and the search for who is to blame. */
+  async #recover(): Promise<void> {
+    const { signal, log, witness } = this.#options;
+    await sleep(Math.min(this.#pause(), leastPause), undefined, { signal });
+    if (this.#failures < persistent || !(this.#refusal instanceof NftablesError)) return;
+    const before = this.#quarantine.quarantined.size;
+    const change = (changes: readonly Change[]): Promise<boolean> => {
+      signal.throwIfAborted();
+      return this.#bring(this.#plan!.apply(changes), null, performance.now());
+    };
+    await this.#quarantine.search(this.#plan!, () => messageOf(this.#refusal), change);
+    if (this.#quarantine.quarantined.size === before) return;
+    for (const { policy, why } of this.#quarantine.quarantined.values()) {
+      const ref = policyRef(policy);
+      log.error({ policy: formatPolicyRef(ref) }, `the kernel refuses this policy, its pods are isolated: ${why}`);
+      witness.problem({ policy: ref, message: `the kernel refuses its rules, its pods are isolated: ${why}` });
+    }
+  }
+
+  #note(problem: PolicyProblem): void {
+    this.#problems.set(policyKey(problem.policy), problem);
+    this.#options.witness.problem(problem);
+  }
+
+  #forget(changes: readonly Change[]): void {
+    if (this.#problems.size === 0) return;
+    for (const change of changes) {
+      if (change.kind !== "policy") continue;
+      this.#problems.delete(change.op === "put" ? policyKey(policyRef(change.object)) : change.key);
+    }
+  }
+}

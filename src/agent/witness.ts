@@ -1,0 +1,59 @@
+/** What following does, as log lines, Events and metrics. */
+import { formatPolicyRef } from "../policy/model/policy.ts";
+import type { Events } from "./events.ts";
+import type { Witness } from "./follower.ts";
+import { type Log, messageOf } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface WitnessDeps {
+  readonly node: string;
+  readonly log: Log;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  readonly saw: Witness["saw"];
+}
+
+const rounded = (milliseconds: number): number => Math.round(milliseconds * 100) / 100;
+
+export function witnessOf({ node, log, events, metrics, saw }: WitnessDeps): Witness {
+  let isFirst = true;
+  let failing: string | null = null;
+  return {
+    saw,
+    applied(passage, transactions) {
+      metrics.applied(passage, transactions);
+      const { received, begun, planned, inForce } = passage;
+      if (isFirst) log.info({ milliseconds: rounded(inForce - begun) }, "the first rules are in force");
+      else if (transactions.length > 0)
+        log.debug(
+          {
+            watch: received === null ? null : rounded(begun - received),
+            plan: rounded(planned - begun),
+            kernel: rounded(inForce - planned),
+            transactions: transactions.map(({ purpose, operations }) => `${purpose} ${operations}`),
+          },
+          "changes are in force",
+        );
+      isFirst = false;
+      failing = null;
+    },
+    failed(error) {
+      metrics.failed();
+      const why = messageOf(error);
+      log.error({}, `the rules could not be changed, those before stay in force: ${why}`);
+      if (failing === null)
+        events.tell({
+          type: "Warning",
+          reason: "ProgrammingFailed",
+          message: `Node ${node}: the rules could not be changed, those before stay in force: ${why}`,
+          policy: null,
+        });
+      failing = why;
+    },
+    problem({ policy, message }) {
+      const name = formatPolicyRef(policy);
+      log.warn({ policy: name }, `not understood completely, fails closed: ${message}`);
+      events.tell({ type: "Warning", reason: "PolicyFailsClosed", message, policy });
+    },
+  };
+}
