@@ -51,6 +51,14 @@ export class Namespace {
     }
   }
 
+  /** The calling thread, and what it starts, lives inside from now on. @returns the way back */
+  stay(): () => void {
+    home ??= openSync(own, "r");
+    const before = current ?? home;
+    enter(this.fd);
+    return () => enter(before);
+  }
+
   /** Sets `net.<name>` inside; false when this kernel has no such setting. `name` as in /proc/sys/net, for example `ipv4/ip_forward`. */
   sysctl(name: string, value: string): boolean {
     return this.run<boolean>(() => {

@@ -113,6 +113,11 @@ export class Topology {
     return place.namespace;
   }
 
+  /** The network between the nodes: every address that is no pod's and no node's is its own. */
+  get outside(): Namespace {
+    return this.#outside.namespace;
+  }
+
   get nodes(): readonly string[] {
     return [...this.#nodes.keys()];
   }
