@@ -44,4 +44,6 @@ export function imageArchives(): readonly string[] {
 export const images = {
   pause: "cluster.test/pause:1",
   agnhost: "cluster.test/agnhost:1",
+  /** SCTP servers idle where the kernel has no SCTP sockets. */
+  agnhostWithoutSctp: "cluster.test/agnhost-without-sctp:1",
 } as const;

@@ -87,6 +87,11 @@ export class ClusterNode {
     });
   }
 
+  /** Another name for an image that is there. */
+  async tagImage(reference: string, name: string): Promise<void> {
+    await this.exec([assetPath("ctr"), "-a", socket, "-n", "k8s.io", "images", "tag", "--force", reference, name]);
+  }
+
   /** The first process of a container, as the host numbers it; null when it does not run. `container`: its id, without a scheme. */
   processOf(container: string): number | null {
     return processesOf(this.#cgroup, container)[0] ?? null;

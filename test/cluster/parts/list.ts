@@ -1,19 +1,10 @@
 /** What a real cluster is made of, and how each part is built from its Go module. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { assetPath, images, kubernetesVersion } from "../lib/assets.ts";
+import { assetPath, images } from "../lib/assets.ts";
 import type { Part, Workshop } from "./builder.ts";
 import { writeImage } from "./images.ts";
-
-const versions = {
-  kubernetes: `v${kubernetesVersion}`,
-  /** Of the modules that live in Kubernetes' repository and have versions of their own. */
-  staging: `v${kubernetesVersion.replace(/^1/, "0")}`,
-  etcd: "v3.6.16",
-  containerd: "v2.4.2",
-  networkPolicyApi: "v0.2.0",
-  cyclonus: "v0.5.6",
-} as const;
+import { versions } from "./versions.ts";
 
 interface GoBuild {
   readonly folder: string;
@@ -202,7 +193,36 @@ const suiteParts: readonly Part[] = [
     module: "github.com/mattfenwick/cyclonus",
     packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
   }),
+  {
+    name: "images of the suites",
+    makes: ["suites"],
+    version: `${versions.kubernetes} ${versions.networkPolicyApi} 1`,
+    seconds: 10,
+    make: async (out, workshop) => {
+      const listed = await workshop.run(assetPath("e2e.test"), ["--list-images"]);
+      const { program, env } = await workshop.go();
+      const module = `sigs.k8s.io/network-policy-api@${versions.networkPolicyApi}`;
+      const answer = await workshop.run(program, ["mod", "download", "-json", module], { cwd: workshop.scratch, env });
+      const { Dir } = JSON.parse(answer) as { readonly Dir: string };
+      const manifests = readFileSync(join(Dir, "conformance/base/manifests.yaml"), "utf8");
+      const names: SuiteImages = {
+        e2e: listed.split("\n").filter((name) => /\/agnhost:/.test(name)),
+        cnp: [...new Set(manifests.match(/(?<=image: )\S*\/agnhost:\S+/g))],
+      };
+      mkdirSync(join(out, "suites"));
+      writeFileSync(join(out, "suites/images.json"), JSON.stringify(names));
+      const wrapper = join(import.meta.dirname, "agnhost-without-sctp.sh");
+      const files = { agnhost: wrapper, "agnhost-itself": assetPath("agnhost"), "bin/bash": "/bin/bash-static" };
+      await writeImage(join(out, "suites/agnhost-without-sctp.tar"), images.agnhostWithoutSctp, "/agnhost", files);
+    },
+  },
 ];
+
+/** The names that the suites have for agnhost. */
+export interface SuiteImages {
+  readonly e2e: readonly string[];
+  readonly cnp: readonly string[];
+}
 
 export const partSets = {
   api: apiParts,

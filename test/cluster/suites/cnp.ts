@@ -1,0 +1,61 @@
+/** The conformance suite of network-policy-api, unchanged: ClusterNetworkPolicy, standard and experimental features. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { assetPath } from "../lib/assets.ts";
+import type { Cluster } from "../lib/cluster.ts";
+import { RunError } from "../lib/run.ts";
+import { versions } from "../parts/versions.ts";
+import type { SuiteRun } from "./e2e.ts";
+import { type Case, resultsFolder, type SuiteResult } from "./result.ts";
+
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../../package.json"), "utf8")) as {
+  readonly version: string;
+};
+
+/** What the suite writes for the project's list of conformant implementations. */
+export const reportPath = join(resultsFolder, "network-policy-api-report.yaml");
+
+export async function runCnp(
+  cluster: Cluster,
+  { focus, sctp }: SuiteRun,
+): Promise<Pick<SuiteResult, "version" | "cases">> {
+  const command = [
+    assetPath("cnp-conformance.test"),
+    "-test.v",
+    "-test.timeout=2h",
+    `-test.run=^TestConformanceProfiles$${focus === null ? "" : `/${focus}`}`,
+    ...(sctp ? [] : ["-test.skip=(?i)/.*SCTP"]),
+    "-all-features",
+    "-conformance-profiles=ClusterNetworkPolicy",
+    "-organization=bulkhead",
+    "-project=bulkhead",
+    "-url=https://bulkhead.dev",
+    `-version=${version}`,
+    "-contact=maintainers@bulkhead.dev",
+    "-additional-info=test/cluster/README.md",
+    `-report-output=${focus === null ? reportPath : join(cluster.folder, "cnp-report.yaml")}`,
+  ];
+  const output = await cluster.control
+    .execInNetwork(command, {
+      within: 7_200_000,
+      cwd: cluster.folder,
+      env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
+    })
+    .catch((error: unknown) => {
+      if (error instanceof RunError && error.stdout !== "") return error.stdout;
+      throw error;
+    });
+  return { version: `network-policy-api ${versions.networkPolicyApi}`, cases: subtestsOf(output) };
+}
+
+/** The innermost tests of `go test -v`. */
+export function subtestsOf(output: string): readonly Case[] {
+  const lines = [...output.matchAll(/^\s*--- (PASS|FAIL|SKIP): (\S+) \(([\d.]+)s\)/gm)];
+  const names = lines.map(([, , name]) => name!);
+  return lines
+    .filter(([, , name]) => !names.some((other) => other.startsWith(`${name}/`)))
+    .map(([, state, name, seconds]): Case => {
+      const outcome = state === "PASS" ? "pass" : state === "FAIL" ? "fail" : "skip";
+      return { name: name!.split("/").slice(1).join(" ").replaceAll("_", " "), outcome, seconds: Number(seconds) };
+    });
+}

@@ -1,0 +1,71 @@
+/** cyclonus, unchanged: all of its cases, over TCP and UDP. */
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { assetPath, images } from "../lib/assets.ts";
+import type { Cluster } from "../lib/cluster.ts";
+import { RunError } from "../lib/run.ts";
+import { versions } from "../parts/versions.ts";
+import type { SuiteRun } from "./e2e.ts";
+import type { Case, SuiteResult } from "./result.ts";
+
+/** The registry part of the image's name; the rest of the name is cyclonus' own. */
+export const registry = images.agnhost.split("/")[0]!;
+export const agnhostOfCyclonus = `${registry}/e2e-test-images/agnhost:2.43`;
+
+/**
+ * Cases whose expectation is not what the API says, by their description, with the rule of docs/semantics.md.
+ * A case is here only when nothing else differs in it.
+ */
+export const differences: Readonly<Record<string, string>> = {};
+
+/** `focus`: comma-separated tags of cyclonus. */
+export async function runCyclonus(
+  cluster: Cluster,
+  { focus }: SuiteRun,
+): Promise<Pick<SuiteResult, "version" | "cases">> {
+  const report = join(cluster.folder, "cyclonus.xml");
+  rmSync(report, { force: true });
+  const command = [
+    assetPath("cyclonus"),
+    "generate",
+    "--ignore-loopback",
+    "--server-protocol=TCP,UDP",
+    "--exclude=", // by default it leaves out half of its cases
+    ...(focus === null ? [] : [`--include=${focus}`]),
+    "--perturbation-wait-seconds=1",
+    "--job-timeout-seconds=1",
+    "--pod-creation-timeout-seconds=120",
+    "--cleanup-namespaces",
+    `--image-registry=${registry}`,
+    `--junit-results-file=${report}`,
+  ];
+  const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
+  await cluster.control
+    .execInNetwork(command, { within: 4 * 3_600_000, cwd: cluster.folder, env })
+    .catch((error: unknown) => {
+      if (!(error instanceof RunError)) throw error;
+    });
+  return { version: `cyclonus ${versions.cyclonus}`, cases: casesOfJunit(readFileSync(report, "utf8")) };
+}
+
+/** It tells no times. Descriptions that occur several times are numbered. */
+export function casesOfJunit(xml: string): readonly Case[] {
+  const seen = new Map<string, number>();
+  return [...xml.matchAll(/<testcase\b([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g)].map(([, attributes, , body]): Case => {
+    const description = unescaped(/\bname="([^"]*)"/.exec(attributes!)?.[1] ?? "");
+    const times = (seen.get(description) ?? 0) + 1;
+    seen.set(description, times);
+    const name = times === 1 ? description : `${description} (${times})`;
+    if (body === undefined || !body.includes("<failure")) return { name, outcome: "pass", seconds: 0 };
+    return { name, outcome: "fail", seconds: 0, why: differences[name] ?? "differs from cyclonus' expectation" };
+  });
+}
+
+const entities: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+
+const unescaped = (text: string): string =>
+  text.replace(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (whole, decimal, hex, name) =>
+    decimal !== undefined || hex !== undefined
+      ? String.fromCodePoint(decimal !== undefined ? Number(decimal) : Number.parseInt(hex, 16))
+      : (entities[name] ?? whole),
+  );
