@@ -21,6 +21,7 @@ export interface Client {
   post(path: string, body: unknown, options?: RequestOptions): Promise<unknown>;
   /** @param type `application/merge-patch+json` by default */
   patch(path: string, body: unknown, options?: RequestOptions & { readonly type?: string }): Promise<unknown>;
+  delete(path: string, options?: RequestOptions): Promise<unknown>;
   /** An answer as it comes. Resolves when the server has accepted the request. */
   stream(path: string, query: Query, options?: RequestOptions): Promise<AsyncIterable<Buffer>>;
   close(): void;
@@ -74,6 +75,10 @@ class HttpClient implements Client {
   patch(path: string, body: unknown, options: RequestOptions & { readonly type?: string } = {}): Promise<unknown> {
     const { type = "application/merge-patch+json", ...rest } = options;
     return this.#object({ ...rest, method: "PATCH", path, query: {}, body: { type, value: body } });
+  }
+
+  delete(path: string, options: RequestOptions = {}): Promise<unknown> {
+    return this.#object({ ...options, method: "DELETE", path, query: {} });
   }
 
   async stream(path: string, query: Query, options: RequestOptions = {}): Promise<AsyncIterable<Buffer>> {

@@ -12,8 +12,8 @@ export interface Resource<T> {
   readonly name: string;
   /** `/apis/networking.k8s.io/v1/networkpolicies` */
   readonly path: string;
-  /** Default `application/json`. */
-  readonly accept?: string;
+  /** Only metadata is needed, and asked for. */
+  readonly metadataOnly?: boolean;
   /** Reads a JSON text: a watch event, or the item of a list. May leave out what neither `decode` nor the reflector looks at. */
   parse(text: Buffer, what: "event" | "item"): unknown;
   /** null when the object can't even be identified. Never throws. */
@@ -162,13 +162,13 @@ export class Reflector<T> {
 
   async #list(signal: AbortSignal): Promise<void> {
     this.#listNext = false;
-    const { path, accept } = this.#resource;
+    const { path } = this.#resource;
     const next = new Map<string, T>();
     let version = "";
     let rest = "";
     do {
       const from = rest !== "" ? { continue: rest } : this.#listFrom === "" ? {} : { resourceVersion: this.#listFrom };
-      const options = { signal, timeout: this.#options.silence, ...(accept === undefined ? {} : { accept }) };
+      const options = { signal, timeout: this.#options.silence, accept: this.#accept("PartialObjectMetadataList") };
       const body = await this.#client.stream(path, { limit: pageSize, ...from }, options);
       const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
         const object = this.#decode(this.#parse(text, "item"));
@@ -180,6 +180,10 @@ export class Reflector<T> {
     } while (rest !== "");
     if (version === "") throw new NetworkError(`the list of ${this.#resource.name} has no resourceVersion`);
     this.#replace(next, version, performance.now());
+  }
+
+  #accept(kind: string): string {
+    return this.#resource.metadataOnly ? `application/json;as=${kind};g=meta.k8s.io;v=v1` : "application/json";
   }
 
   #parse(text: Buffer, what: "event" | "item"): unknown {
@@ -240,7 +244,7 @@ export class Reflector<T> {
   async #watch(initial: Map<string, T> | null, signal: AbortSignal): Promise<void> {
     const { timing, watchSeconds, silence } = this.#options;
     const seconds = Math.ceil(watchSeconds * (1 + timing.random()));
-    const { path, accept } = this.#resource;
+    const { path } = this.#resource;
     const query = {
       watch: true,
       allowWatchBookmarks: true,
@@ -258,8 +262,9 @@ export class Reflector<T> {
     const startedAt = performance.now();
     let hadEvents = false;
     try {
-      const options = { signal: AbortSignal.any([signal, end.signal]), timeout: silence };
-      const body = await this.#client.stream(path, query, accept === undefined ? options : { ...options, accept });
+      const accept = this.#accept("PartialObjectMetadata");
+      const both = AbortSignal.any([signal, end.signal]);
+      const body = await this.#client.stream(path, query, { signal: both, timeout: silence, accept });
       if (initial === null) this.#tell({ connected: true, error: null });
       else this.#listNext = true; // unless the bookmark comes
       let state = initial;

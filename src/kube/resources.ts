@@ -22,7 +22,7 @@ export const namespaceResource: Resource<WithUid<Namespace>> = {
   name: "namespaces",
   path: "/api/v1/namespaces",
   // Labels are all that is needed, and metadata is all that is sent.
-  accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+  metadataOnly: true,
   parse,
   decode: (object) => {
     const metadata = raw(raw(object)["metadata"]);
