@@ -151,6 +151,7 @@ export class ExecAuthenticator implements Authenticator {
     const stop = (why: string): void => {
       run.stopped ??= why;
       child.kill("SIGKILL");
+      child.stdout?.destroy(); // what it started itself may still write
     };
     const limit = interactive ? timeout.interactive : timeout.alone;
     const timer = setTimeout(() => stop(`did not answer within ${limit / 1000} s`), limit);
@@ -163,7 +164,7 @@ export class ExecAuthenticator implements Authenticator {
     });
     const { stdout } = child;
     stdout?.on("data", (chunk: string | Buffer) => {
-      run.output += String(chunk);
+      if (run.stopped === null) run.output += String(chunk);
       if (run.output.length > maxOutput) stop(`wrote more than ${maxOutput / 1024} KiB`);
     });
     // The plugin writes to the terminal itself; the library wants a stream to read.

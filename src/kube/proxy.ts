@@ -16,14 +16,13 @@ export function proxyFromEnvironment(server: URL, env: Env): URL | null {
  * @throws {Error} when it is no address of an HTTP proxy; the message does not quote it, as it may hold a password
  */
 export function parseProxy(text: string): URL {
-  const url = URL.canParse(text) && /^[a-z0-9]+:\/\//i.test(text) ? new URL(text) : urlWithHttp(text);
+  const whole = /^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(whole) ? new URL(whole) : null;
   if (url === null) throw new Error("the proxy's address is not valid");
   if (url.protocol !== "http:" && url.protocol !== "https:")
     throw new Error(`a proxy of the kind ${url.protocol}// is not supported, only http:// and https://`);
   return url;
 }
-
-const urlWithHttp = (text: string): URL | null => (URL.canParse(`http://${text}`) ? new URL(`http://${text}`) : null);
 
 const bare = (host: string): string => host.replace(/^\[|\]$/g, "").toLowerCase();
 
