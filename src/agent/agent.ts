@@ -3,9 +3,7 @@ import type { ClusterFeed } from "../kube/feed.ts";
 import { Enforcer, type EnforcerOptions } from "../nftables/enforcer.ts";
 import type { Runner } from "../nftables/runner.ts";
 import { BridgeWatch } from "./bridge-watch.ts";
-import { serveCni } from "./cni-server.ts";
-import type { Condition } from "./condition.ts";
-import { firstFailure } from "./condition.ts";
+import { type Condition, firstFailure } from "./condition.ts";
 import { EarlyAddresses } from "./early-addresses.ts";
 import { fileStore, noStore } from "./early-store.ts";
 import type { Events } from "./events.ts";
@@ -17,6 +15,7 @@ import { awaitLock } from "./lock.ts";
 import { type Log, messageOf } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import type { Network } from "./network.ts";
+import { type PluginOptions, type PluginSide, servePlugin } from "./plugin-side.ts";
 import { TableWatch } from "./table-watch.ts";
 import { witnessOf } from "./witness.ts";
 
@@ -33,8 +32,8 @@ export interface AgentOptions {
   readonly health: ListenAddress;
   /** null: on the address of `health`. */
   readonly metrics: ListenAddress | null;
-  /** Where the CNI plugin asks; null: there is none. */
-  readonly cniSocket: string | null;
+  /** null: there is no CNI plugin. */
+  readonly cni: PluginOptions | null;
 }
 
 export interface AgentDeps {
@@ -60,21 +59,26 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
   const { runner, network, log, events, signal } = deps;
   const held = new Held(options);
   const store =
-    options.cniSocket === null
-      ? noStore
-      : fileStore(`${options.cniSocket}.addresses`, (message) => log.warn({}, message));
+    options.cni === null ? noStore : fileStore(`${options.cni.socket}.addresses`, (message) => log.warn({}, message));
   const early = new EarlyAddresses(store.load());
   let waitsFor: number | null = null;
   let feed: ClusterFeed | null = null;
   let enforcer: Enforcer | null = null;
   let follower: Follower | null = null;
+  let plugin: PluginSide | null = null;
 
   const bridges = new BridgeWatch({ network, held, interfaces: options.podInterfaces, log, events });
   const conditions = (): Condition[] => {
     if (waitsFor !== null)
       return [{ name: "lock", state: "failed", text: `waiting until the other agent, process ${waitsFor}, ends` }];
     if (follower === null) return [{ name: "start", state: "failed", text: "starting" }];
-    return [...follower.conditions(), ...held.conditions(), bridges.condition(), ...sourceConditions(feed!)];
+    return [
+      ...follower.conditions(),
+      ...held.conditions(),
+      bridges.condition(),
+      ...(plugin?.conditions() ?? []),
+      ...sourceConditions(feed!),
+    ];
   };
   const metrics = await openMetrics({
     node,
@@ -158,19 +162,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
       podOf: (key) => running.plan?.pods.get(key),
       unready: () => firstFailure(conditions()),
     });
-    const cni =
-      options.cniSocket === null
-        ? null
-        : await serveCni(options.cniSocket, gate, {
-            onCall: ({ operation, pod, response, milliseconds }) => {
-              metrics.cni(operation, response.ok ? "ok" : response.refusal, milliseconds);
-              const name = pod === null ? {} : { pod: `${pod.namespace}/${pod.name}`, uid: pod.uid };
-              const fields = { operation, ...name, milliseconds: Math.round(milliseconds) };
-              if (response.ok) log.debug(fields, "CNI plugin answered");
-              else log.warn(fields, `CNI plugin refused: ${response.message}`);
-            },
-            onProblem: (message) => log.warn({}, `CNI plugin: ${message}`),
-          });
+    if (options.cni !== null) plugin = await servePlugin(options.cni, { gate, log, metrics });
     const tableWatch = new TableWatch({ runner, table: table.table, mailbox: running.mailbox, log });
     try {
       bridges.start();
@@ -179,7 +171,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     } finally {
       tableWatch.stop();
       bridges.stop();
-      await cni?.close();
+      await plugin?.close();
       await enforcer?.stop();
     }
   }

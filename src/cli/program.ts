@@ -1,5 +1,6 @@
 /** The commander program, and the one place where errors become messages and exit codes. */
 import { type Command, CommanderError, Command as Program } from "commander";
+import { register as agent } from "./commands/agent.ts";
 import { register as can } from "./commands/can.ts";
 import { register as cni } from "./commands/cni.ts";
 import { register as completion } from "./commands/completion.ts";
@@ -51,7 +52,7 @@ export function buildProgram(shell: Shell): Command {
   program.commandsGroup("Prove:");
   verify(program, shell);
   program.commandsGroup("Enforce:");
-  for (const register of [cni]) register(program, shell);
+  for (const register of [agent, cni]) register(program, shell);
   const other = "Other:";
   program.commandsGroup(other);
   for (const register of [completion, version]) register(program, shell);

@@ -1,0 +1,51 @@
+/** Removes everything that the agent left in the kernel of this node. */
+import { removeTable } from "../nftables/enforcer.ts";
+import { openRunner } from "../nftables/runner.ts";
+import { defaultTableOptions, markMask, type TableOptions } from "../nftables/skeleton.ts";
+import { awaitLock } from "./lock.ts";
+import { type Network, ownNetwork } from "./network.ts";
+
+type Marks = Pick<TableOptions, "table" | "epochBits" | "markShift">;
+
+/** Milliseconds for an agent that is ending to end. */
+const patience = 30_000;
+
+export interface UninstallDeps {
+  readonly network?: Network;
+  /** Of another namespace than the process's own. */
+  readonly netns?: number;
+}
+
+/**
+ * @returns what was done, a line each; nothing to do is no error
+ * @throws Error when an agent runs on this node, and when the kernel refuses
+ */
+export async function runUninstall(marks: Marks, signal: AbortSignal, deps: UninstallDeps = {}): Promise<string[]> {
+  const { table } = marks;
+  const { network = ownNetwork, netns } = deps;
+  const done: string[] = [];
+  let pid = 0;
+  const time = AbortSignal.timeout(patience);
+  const lock = await awaitLock(network, table, {
+    signal: AbortSignal.any([signal, time]),
+    waits: (holder) => {
+      pid = holder;
+    },
+    warn: (message) => void done.push(message),
+  }).catch((error: unknown) => {
+    if (!time.aborted) throw error;
+    throw new Error(`an agent, process ${pid}, runs on this node and would put the rules back: stop it first`);
+  });
+  const runner = await openRunner(netns === undefined ? {} : { netns });
+  try {
+    const hadTable = await removeTable(runner, table);
+    done.push(hadTable ? `table inet ${table}: removed, with all its rules` : `table inet ${table}: there was none`);
+    const mask = markMask({ ...defaultTableOptions, ...marks });
+    const flows = await runner.clearMarks(mask, 1, mask);
+    done.push(`conntrack marks: cleared on ${flows} ${flows === 1 ? "connection" : "connections"}`);
+  } finally {
+    await runner.close();
+    lock.release();
+  }
+  return done;
+}
