@@ -9,9 +9,10 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Api } from "./api.ts";
 import { assetFolder, assetPath, clusterFolder, hasAsset } from "./assets.ts";
 import { makeCgroup, removeCgroup } from "./cgroups.ts";
-import { apiserverNames, type ControlPlane, controlPlane } from "./control-plane.ts";
+import { apiserverNames, type ControlPlane, controlPlane, serverUrl } from "./control-plane.ts";
 import type { Daemon } from "./daemon.ts";
 import { Machine } from "./machine.ts";
 import { linkNode, makeBridge } from "./network.ts";
@@ -40,6 +41,7 @@ export class Cluster {
   readonly control: Machine;
   readonly nodes: readonly ClusterNode[];
   readonly #plane: ControlPlane;
+  #api: Api | undefined;
 
   private constructor(options: ClusterOptions, control: Machine, machines: readonly Machine[]) {
     this.options = options;
@@ -107,6 +109,12 @@ export class Cluster {
     return new Cluster(note.options, machine(controlName), indexes.map(nodeName).map(machine));
   }
 
+  /** Requests without kubectl, with the moment of the answer. */
+  get api(): Api {
+    this.#api ??= new Api(this.folder, serverUrl(this.options), this.control.netns);
+    return this.#api;
+  }
+
   /** Runs kubectl as cluster-admin; `-f` takes files of the host, `-f -` is `input`. @throws RunError with kubectl's words */
   kubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
     return this.control.execInNetwork([assetPath("kubectl"), `--kubeconfig=${this.kubeconfig}`, ...args], options);
@@ -145,6 +153,7 @@ export class Cluster {
 
   /** Kills all of it at once, and removes what it had. */
   down(): Promise<void> {
+    this.#api?.close();
     return remove(this.name);
   }
 
