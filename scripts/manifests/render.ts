@@ -30,12 +30,12 @@ export const rendered: readonly Rendered[] = [
   {
     file: "uninstall.yaml",
     about: "Takes the rules away from every node: docs/operations.md.",
-    values: { uninstall: "true" },
+    values: { "namespace.create": "true", uninstall: "true" },
   },
   {
     file: "cni/uninstall.yaml",
     about: "Takes the CNI plugin and the rules away from every node: docs/operations.md.",
-    values: { uninstall: "true", "cni.enabled": "true" },
+    values: { "namespace.create": "true", "cni.enabled": "true", uninstall: "true" },
   },
 ];
 
@@ -64,6 +64,8 @@ export const digestLine = (): string =>
 
 /** The text of one manifest. */
 export function renderManifest(helm: string, { about, values }: Rendered): string {
-  const documents = template(helm, values).replace(/^# Source: .*\n/gm, "");
+  const documents = template(helm, values)
+    .replace(/^# Source: .*\n/gm, "")
+    .replace(/\n+---$/gm, "\n---");
   return `# ${about}\n${digestLine()}\n${documents}`;
 }

@@ -10,12 +10,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
 {{/*
-Of every container. NET_ADMIN is all that nftables, NFLOG and conntrack ask for; root, because a capability of the
-container is in force for no other user.
+Of every container; `rights` are its capabilities. NET_ADMIN is all that nftables, NFLOG and conntrack ask for. Root,
+because a container's capabilities are in force for no other user; without any it can do what files of root's let it.
 */}}
 {{- define "bulkhead.container" -}}
-image: {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- $image := .root.Values.image -}}
+image: {{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+imagePullPolicy: {{ $image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
   privileged: false
@@ -24,9 +25,11 @@ securityContext:
   runAsGroup: 0
   capabilities:
     drop: [ALL]
-    add: [NET_ADMIN]
+    {{- with .rights }}
+    add: {{ toJson . }}
+    {{- end }}
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- toYaml .root.Values.resources | nindent 2 }}
 {{- end }}
 
 {{- define "bulkhead.cniMounts" -}}
@@ -34,4 +37,14 @@ resources:
   mountPath: /host{{ .Values.cni.binDir }}
 - name: cni-conf
   mountPath: /host{{ .Values.cni.confDir }}
+{{- end }}
+
+{{/* What says which rules and marks are Bulkhead's: of the agent and of what removes them. */}}
+{{- define "bulkhead.kernelArgs" -}}
+{{- with .Values.markMask }}
+- --mark-mask={{ . }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
 {{- end }}
