@@ -16,7 +16,7 @@ export const clusterFolder = join(cache, "clusters");
 /** The usual name for a folder with etcd, kube-apiserver and kubectl, as controller-runtime's tests know it. */
 const own = process.env["KUBEBUILDER_ASSETS"];
 
-/** `name`: of a program, or `images/NAME.tar`. Looked up in KUBEBUILDER_ASSETS first. */
+/** `name`: of a program, or `pod-images/NAME.tar`. Looked up in KUBEBUILDER_ASSETS first. */
 export function assetPath(name: string): string {
   const path = own === undefined ? null : join(own, name);
   return path !== null && existsSync(path) ? path : join(assetFolder, name);
@@ -32,7 +32,7 @@ export function searchPath(): string {
 
 /** Image archives to import on every node, by path. */
 export function imageArchives(): readonly string[] {
-  const folder = join(assetFolder, "images");
+  const folder = join(assetFolder, "pod-images");
   return existsSync(folder)
     ? readdirSync(folder)
         .filter((name) => name.endsWith(".tar"))

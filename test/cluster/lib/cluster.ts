@@ -218,7 +218,7 @@ export const stopCluster = (name: string = defaults.name): Promise<void> => remo
 
 const controlPrograms = ["init", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
 const runtime = ["containerd", "containerd-shim-runc-v2", "ctr"];
-const nodeAssets = ["kubelet", "kube-proxy", ...runtime, "images/pause.tar", "images/agnhost.tar"];
+const nodeAssets = ["kubelet", "kube-proxy", ...runtime, "pod-images/pause.tar", "pod-images/agnhost.tar"];
 
 /** Programs and images that a cluster needs and that are not there. */
 export const missingAssets = (nodes: number = defaults.nodes): readonly string[] =>

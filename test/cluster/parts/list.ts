@@ -134,12 +134,14 @@ const nodeParts: readonly Part[] = [
   kubernetes("agnhost", "test/images/agnhost", 5),
   {
     name: "images of the pods",
-    makes: ["images/pause.tar", "images/agnhost.tar"],
+    makes: ["pod-images/pause.tar", "pod-images/agnhost.tar"],
     version: `${versions.kubernetes} 1`,
     seconds: 10,
     make: async (out) => {
-      await writeImage(join(out, "images/pause.tar"), images.pause, "/init", { init: assetPath("init") });
-      await writeImage(join(out, "images/agnhost.tar"), images.agnhost, "/agnhost", { agnhost: assetPath("agnhost") });
+      await writeImage(join(out, "pod-images/pause.tar"), images.pause, "/init", { init: assetPath("init") });
+      await writeImage(join(out, "pod-images/agnhost.tar"), images.agnhost, "/agnhost", {
+        agnhost: assetPath("agnhost"),
+      });
     },
   },
   {
