@@ -38,6 +38,11 @@ export class Namespace {
     }
   }
 
+  /** One that exists, by a file of it: `/proc/PID/ns/net`, or what is mounted at `/run/netns/NAME`. */
+  static open(path: string): Namespace {
+    return new Namespace(moveUp(openSync(path, "r")));
+  }
+
   /** Runs `work` with the calling thread inside the namespace. `work` must not be asynchronous: the thread is everyone's. */
   run<T>(work: () => T extends Promise<unknown> ? never : T): T {
     home ??= openSync(own, "r");
