@@ -33,7 +33,7 @@ export interface Passage {
 export interface Witness {
   applied(passage: Passage, transactions: readonly TransactionStats[]): void;
   failed(error: unknown): void;
-  problem(problem: Omit<PolicyProblem, "uid">): void;
+  problem(problem: PolicyProblem): void;
   /** The plan has taken in changes of the cluster. */
   saw(changes: readonly Change[]): void;
 }
@@ -216,7 +216,7 @@ export class Follower {
 
   /** After a refusal: a pause, so that a storm of changes is no storm of tries, and the search for who is to blame. */
   async #recover(): Promise<void> {
-    const { signal, log, witness } = this.#options;
+    const { signal, witness } = this.#options;
     await sleep(Math.min(this.#pause(), leastPause), undefined, { signal });
     if (this.#failures < persistent || !(this.#refusal instanceof NftablesError)) return;
     const before = this.#quarantine.quarantined.size;
@@ -227,9 +227,11 @@ export class Follower {
     await this.#quarantine.search(this.#plan!, () => messageOf(this.#refusal), change);
     if (this.#quarantine.quarantined.size === before) return;
     for (const { policy, why } of this.#quarantine.quarantined.values()) {
-      const ref = policyRef(policy);
-      log.error({ policy: formatPolicyRef(ref) }, `the kernel refuses this policy, its pods are isolated: ${why}`);
-      witness.problem({ policy: ref, message: `the kernel refuses its rules, its pods are isolated: ${why}` });
+      witness.problem({
+        policy: policyRef(policy),
+        uid: policy.metadata.uid ?? "",
+        message: `the kernel refuses its rules, its pods are isolated: ${why}`,
+      });
     }
   }
 

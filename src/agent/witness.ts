@@ -50,10 +50,9 @@ export function witnessOf({ node, log, events, metrics, saw }: WitnessDeps): Wit
         });
       failing = why;
     },
-    problem({ policy, message }) {
-      const name = formatPolicyRef(policy);
-      log.warn({ policy: name }, `not understood completely, fails closed: ${message}`);
-      events.tell({ type: "Warning", reason: "PolicyFailsClosed", message, policy });
+    problem({ policy, uid, message }) {
+      log.warn({ policy: formatPolicyRef(policy), uid }, `this policy fails closed: ${message}`);
+      events.tell({ type: "Warning", reason: "PolicyFailsClosed", message, policy, ...(uid === "" ? {} : { uid }) });
     },
   };
 }

@@ -179,14 +179,14 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
   const log = await openLog({ format: options.logFormat, verbose: options.verbose ?? false });
   const { runAgent } = await import("../../agent/agent.ts");
   const { openRunner } = await import("../../nftables/runner.ts");
-  const { openClient, followCluster } = await import("../../kube/index.ts");
+  const { EventWriter, followCluster, openClient } = await import("../../kube/index.ts");
   const { ownNetwork } = await import("../../agent/network.ts");
-  const { noEvents } = await import("../../agent/events.ts");
   io.signal.addEventListener("abort", () => log.info({}, "stopping"), { once: true });
   try {
     const runner = await openRunner();
     log.info({ node: agent.node, cluster: connection.description, nftables: runner.backend }, "starting");
     const client = openClient(connection);
+    const events = new EventWriter(client, { node: agent.node });
     await runAgent(agent, {
       openFeed: () =>
         followCluster(client, {
@@ -196,9 +196,10 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
       runner,
       network: ownNetwork,
       log,
-      events: noEvents,
+      events,
       signal: io.signal,
     });
+    events.close();
     client.close();
     return 0;
   } catch (error) {
