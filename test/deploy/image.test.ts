@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { program } from "../../scripts/image/app.ts";
 import type { Arch } from "../../scripts/image/arch.ts";
 import { cacheFolder } from "../../scripts/image/cache.ts";
 import { run } from "../../scripts/image/run.ts";
@@ -157,7 +158,7 @@ describeWith(missingImage, "image").each<Arch>(["amd64", "arm64"])("image for %s
 const missingRunc = findRunc() === null ? "runc, or the right to use it," : missingImage;
 describeWith(missingRunc, "image in a container")("the image in a container", () => {
   let rootFs: string;
-  const capabilities = agentContainer().securityContext.capabilities.add;
+  const capabilities = agentContainer().securityContext.capabilities.add ?? [];
 
   beforeAll(() => {
     rootFs = imageFor(own).rootFs;
@@ -219,6 +220,41 @@ describe.runIf(process.env["CI"] === "true")("the image made twice", () => {
         const env = { ...process.env, XDG_CACHE_HOME: work, TMPDIR: work };
         expect(run(process.execPath, [script, "-o", second], { env }).trim()).toBe(digest);
         run("cmp", [first, second]);
+      } finally {
+        rmSync(work, { recursive: true });
+      }
+    },
+    patience,
+  );
+});
+
+describe("the Dockerfile", () => {
+  const text = readFileSync(join(root, "deploy/Dockerfile"), "utf8");
+  const copied = [...text.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, names]) => names!.split(" "));
+
+  test("makes the same image as the script", () => {
+    expect(text).toContain(`\nENTRYPOINT ["${program}"]\n`);
+    expect(text).toContain(`org.opencontainers.image.version="${version}"`);
+    const ignored = readFileSync(join(root, "deploy/Dockerfile.dockerignore"), "utf8").split("\n");
+    expect(ignored.filter((line) => line.startsWith("!")).map((line) => line.slice(1))).toEqual(
+      expect.arrayContaining(copied),
+    );
+  });
+
+  test.runIf(process.env["CI"] === "true")(
+    "copies all that the script needs",
+    () => {
+      const work = mkdtempSync(join(tmpdir(), "bulkhead-image-test-"));
+      try {
+        for (const name of copied) run("cp", ["-r", join(root, name), join(work, name)]);
+        symlinkSync(join(root, "node_modules"), join(work, "node_modules"));
+        run(process.execPath, ["scripts/image.ts", "--root-fs", "image"], { cwd: work });
+        expect(readdirSync(join(work, "image/opt/bulkhead"))).toEqual([
+          "LICENSE",
+          "dist",
+          "node_modules",
+          "package.json",
+        ]);
       } finally {
         rmSync(work, { recursive: true });
       }

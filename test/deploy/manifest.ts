@@ -7,12 +7,12 @@ import { deploy } from "../../scripts/manifests/render.ts";
 export interface Container {
   readonly name: string;
   readonly image: string;
-  readonly args: readonly string[];
+  readonly args?: readonly string[];
   readonly securityContext: {
     readonly privileged: boolean;
     readonly allowPrivilegeEscalation: boolean;
     readonly readOnlyRootFilesystem: boolean;
-    readonly capabilities: { readonly drop: readonly string[]; readonly add: readonly string[] };
+    readonly capabilities: { readonly drop: readonly string[]; readonly add?: readonly string[] };
   };
 }
 
