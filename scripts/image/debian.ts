@@ -42,6 +42,8 @@ const own: readonly Entry[] = [
   textFile("etc/passwd", "root:x:0:0:root:/root:/usr/sbin/nologin\n"),
   textFile("etc/group", "root:x:0:\n"),
   textFile("etc/nsswitch.conf", "hosts: files dns\n"),
+  // libnftables looks names of protocols up in it, and refuses every rule that has one when it is not there
+  textFile("etc/protocols", "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\n"),
 ];
 
 const day = 86_400_000;
