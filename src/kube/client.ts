@@ -189,15 +189,18 @@ async function* named(server: string, body: AsyncIterable<Buffer>, signal: Abort
 /** Ends with an error when nothing comes for `timeout` ms. */
 export async function* withoutSilence(body: AsyncIterable<Buffer>, timeout: number): AsyncGenerator<Buffer> {
   const iterator = body[Symbol.asyncIterator]();
-  const silence = Promise.withResolvers<never>();
-  silence.promise.catch(() => undefined);
+  let fail: (error: Error) => void = () => undefined;
   const timer = setTimeout(
-    () => silence.reject(new NetworkError(`nothing came for ${timeout / 1000} s in the middle of an answer`)),
+    () => fail(new NetworkError(`nothing came for ${timeout / 1000} s in the middle of an answer`)),
     timeout,
   );
   try {
     for (;;) {
-      const { done, value } = await Promise.race([iterator.next(), silence.promise]);
+      // No Promise.race: whatever lives through all rounds would keep what each round brought.
+      const { done, value } = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+        fail = reject;
+        iterator.next().then(resolve, reject);
+      });
       if (done) return;
       timer.refresh();
       yield value;

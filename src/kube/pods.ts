@@ -10,6 +10,7 @@ import {
   type WorkloadRef,
 } from "../policy/model/world.ts";
 import { Pool } from "./intern.ts";
+import type { Projection } from "./project.ts";
 import { addresses, isRaw, labels, objects, type Raw, raw, text } from "./raw.ts";
 import type { Resource } from "./reflector.ts";
 
@@ -28,21 +29,32 @@ class Shared {
 const phases: readonly PodPhase[] = ["Pending", "Running", "Succeeded", "Failed", "Unknown"];
 const noPorts: readonly ContainerPort[] = [];
 
+const ports = { name: true, containerPort: true, protocol: true } as const;
+
+const reads: Projection = {
+  metadata: {
+    name: true,
+    namespace: true,
+    uid: true,
+    labels: true,
+    ownerReferences: { apiVersion: true, kind: true, name: true, controller: true },
+  },
+  spec: { nodeName: true, hostNetwork: true, containers: { ports }, initContainers: { ports, restartPolicy: true } },
+  status: { phase: true, podIP: true, podIPs: { ip: true } },
+};
+
 export function podResource(): Resource<Pod> {
   const shared = new Shared();
   return {
     name: "pods",
     path: "/api/v1/pods",
-    parse: (bytes) => JSON.parse(bytes.toString()),
+    reads,
     decode: (object) => decodePod(object, shared),
     key: namespacedName,
     uid: (pod) => pod.uid ?? "",
     same: samePod,
   };
 }
-
-/** A pod by itself, sharing nothing. */
-export const readPod = (object: unknown): Pod | null => decodePod(object, new Shared());
 
 function decodePod(object: unknown, shared: Shared): Pod | null {
   if (!isRaw(object)) return null;
@@ -64,7 +76,7 @@ function decodePod(object: unknown, shared: Shared): Pod | null {
     node: node === "" ? null : shared.name(node),
     hostNetwork: spec["hostNetwork"] === true,
     phase: phase === "" ? "Pending" : (phases.find((known) => known === phase) ?? "Unknown"),
-    ports: ports(spec, shared),
+    ports: namedPorts(spec, shared),
     workload: workload(metadata, own, name, shared),
     template: false,
     replicas: null,
@@ -80,7 +92,7 @@ function podIPs(status: Raw): readonly string[] {
 }
 
 /** Named ports of containers and of sidecars (spec A14.9). */
-function ports(spec: Raw, shared: Shared): readonly ContainerPort[] {
+function namedPorts(spec: Raw, shared: Shared): readonly ContainerPort[] {
   const found: ContainerPort[] = [];
   const read = (container: Raw): void => {
     for (const port of objects(container["ports"])) {

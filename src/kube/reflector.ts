@@ -5,6 +5,7 @@ import { ApiError, messageOf, NetworkError, statusError } from "./errors.ts";
 import type { SourceStatus } from "./feed.ts";
 import { lines } from "./lines.ts";
 import { readList } from "./list-body.ts";
+import { type Projection, projector } from "./project.ts";
 
 /** A kind, and what is kept of its objects. */
 export interface Resource<T> {
@@ -14,8 +15,8 @@ export interface Resource<T> {
   readonly path: string;
   /** Only metadata is needed, and asked for. */
   readonly metadataOnly?: boolean;
-  /** Reads a JSON text: a watch event, or the item of a list. May leave out what neither `decode` nor the reflector looks at. */
-  parse(text: Buffer, what: "event" | "item"): unknown;
+  /** What `decode` looks at. */
+  readonly reads: Projection;
   /** null when the object can't even be identified. Never throws. */
   decode(object: unknown): T | null;
   key(object: T): string;
@@ -60,6 +61,8 @@ export class Reflector<T> {
   readonly #sink: Sink<T>;
   readonly #options: Required<ReflectorOptions>;
   readonly #backoff: Backoff;
+  readonly #readItem: (text: Buffer) => unknown;
+  readonly #readEvent: (text: Buffer) => unknown;
   #isSynced: () => void = () => undefined;
   #objects: ReadonlyMap<string, T> & Map<string, T> = new Map();
   /** Where the watch goes on; null: the list has to be read (again). */
@@ -84,6 +87,8 @@ export class Reflector<T> {
       ...options,
     };
     this.#backoff = new Backoff(timing);
+    this.#readItem = projector(resource.reads);
+    this.#readEvent = projector(eventProjection(resource.reads));
     this.#status = {
       resource: resource.name,
       installed: true,
@@ -171,7 +176,7 @@ export class Reflector<T> {
       const options = { signal, timeout: this.#options.silence, accept: this.#accept("PartialObjectMetadataList") };
       const body = await this.#client.stream(path, { limit: pageSize, ...from }, options);
       const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
-        const object = this.#decode(this.#parse(text, "item"));
+        const object = this.#decode(this.#parse(text, this.#readItem));
         if (object !== null) this.#keep(next, object);
       });
       const { metadata } = (list ?? {}) as { metadata?: { resourceVersion?: unknown; continue?: unknown } };
@@ -186,9 +191,9 @@ export class Reflector<T> {
     return this.#resource.metadataOnly ? `application/json;as=${kind};g=meta.k8s.io;v=v1` : "application/json";
   }
 
-  #parse(text: Buffer, what: "event" | "item"): unknown {
+  #parse(text: Buffer, parser: (text: Buffer) => unknown): unknown {
     try {
-      return this.#resource.parse(text, what);
+      return parser(text);
     } catch (error) {
       throw new NetworkError(`the server sent broken JSON: ${messageOf(error)}`, { cause: error });
     }
@@ -270,7 +275,7 @@ export class Reflector<T> {
       let state = initial;
       for await (const found of lines(body)) {
         const receivedAt = performance.now();
-        for (const line of found) state = this.#event(this.#parse(line, "event"), state, receivedAt);
+        for (const line of found) state = this.#event(this.#parse(line, this.#readEvent), state, receivedAt);
         if (state === null) this.#sink.flush(receivedAt);
         hadEvents = true;
         this.#failedWatches = 0;
@@ -351,6 +356,24 @@ export class Reflector<T> {
     this.#sink.put(key, object, isOther ? undefined : before);
   }
 }
+
+/** The object of an event is one of the kind, a bookmark or a Status. */
+function eventProjection(reads: Projection): Projection {
+  const metadata = reads["metadata"];
+  const object: Projection = {
+    ...reads,
+    metadata: {
+      ...(metadata === true ? {} : metadata),
+      resourceVersion: true,
+      annotations: { "k8s.io/initial-events-end": true },
+    },
+    ...status,
+  };
+  return { type: true, object };
+}
+
+/** None of these is a field of a kind that is followed. */
+const status: Projection = { code: true, reason: true, message: true, details: true };
 
 interface Metadata {
   readonly resourceVersion?: unknown;

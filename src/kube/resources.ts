@@ -16,20 +16,20 @@ export interface WithUid<T> {
   readonly object: T;
 }
 
-const parse = (bytes: Buffer): unknown => JSON.parse(bytes.toString());
+const metadata = { name: true, namespace: true, uid: true, labels: true } as const;
 
 export const namespaceResource: Resource<WithUid<Namespace>> = {
   name: "namespaces",
   path: "/api/v1/namespaces",
   // Labels are all that is needed, and metadata is all that is sent.
   metadataOnly: true,
-  parse,
+  reads: { metadata },
   decode: (object) => {
-    const metadata = raw(raw(object)["metadata"]);
-    const name = text(metadata["name"]);
+    const meta = raw(raw(object)["metadata"]);
+    const name = text(meta["name"]);
     if (name === "") return null;
-    const own = { ...labels(metadata["labels"]), [namespaceNameLabel]: name };
-    return { uid: text(metadata["uid"]), object: { name, labels: own, defined: true, source: null } };
+    const own = { ...labels(meta["labels"]), [namespaceNameLabel]: name };
+    return { uid: text(meta["uid"]), object: { name, labels: own, defined: true, source: null } };
   },
   key: ({ object }) => object.name,
   uid: ({ uid }) => uid,
@@ -39,21 +39,21 @@ export const namespaceResource: Resource<WithUid<Namespace>> = {
 export const nodeResource: Resource<WithUid<Node>> = {
   name: "nodes",
   path: "/api/v1/nodes",
-  parse,
+  reads: { metadata, spec: { podCIDR: true, podCIDRs: true }, status: { addresses: { address: true } } },
   decode: (object) => {
-    const { metadata, spec, status } = raw(object);
-    const name = text(raw(metadata)["name"]);
+    const { metadata: meta, spec, status } = raw(object);
+    const name = text(raw(meta)["name"]);
     if (name === "") return null;
     const listed = texts(raw(spec)["podCIDRs"]);
     const node: Node = {
       name,
-      labels: labels(raw(metadata)["labels"]),
+      labels: labels(raw(meta)["labels"]),
       // Every address that is an IP, whatever its type says (spec C8.5).
       ips: [...new Set(addresses(objects(raw(status)["addresses"]).map((entry) => text(entry["address"]))))],
       podCIDRs: cidrs(listed.length > 0 ? listed : [text(raw(spec)["podCIDR"])]),
       source: null,
     };
-    return { uid: text(raw(metadata)["uid"]), object: node };
+    return { uid: text(raw(meta)["uid"]), object: node };
   },
   key: ({ object }) => object.name,
   uid: ({ uid }) => uid,
@@ -88,7 +88,7 @@ export function policyResource(kind: PolicyKind): Resource<FollowedPolicy> {
   return {
     name,
     path,
-    parse,
+    reads: { metadata, spec: true },
     decode: (object) => decodePolicyObject(object, kind),
     key: ({ policy: { metadata } }) => `${metadata.namespace}/${metadata.name}`,
     uid: ({ policy }) => policy.metadata.uid ?? "",
