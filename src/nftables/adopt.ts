@@ -1,5 +1,5 @@
 /** Reads back what an earlier process left in the kernel, from nft's JSON (libnftables-json(5)). */
-import { type Family, families, familyBits, parseAddress } from "../net/address.ts";
+import { AddressSet, type Family, families, familyBits, parseAddress } from "../net/address.ts";
 import type { PortProtocol } from "../net/ports.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import { denyChain, type Hash, subjectChain } from "./names.ts";
@@ -12,8 +12,9 @@ import {
   splitKey,
 } from "./numbers.ts";
 import { type Answer, allow, type TableElements, tableFromElements } from "./port-table.ts";
-import { about, familyDigit, mapName, type TableOptions } from "./skeleton.ts";
-import { type DirectionState, emptyState, type KernelState, type NetPiece, nobody } from "./state.ts";
+import { about, familyDigit, freeChain, heldSet, mapName, ownersSet, type TableOptions } from "./skeleton.ts";
+import { type DirectionState, emptyState, free, type KernelState, type NetPiece, nobody } from "./state.ts";
+import { strangerDrop } from "./strangers.ts";
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
@@ -207,7 +208,12 @@ class DirectionReader {
     }
     const prefix = subjectChain(this.#direction, "");
     for (const { key, value } of this.#elements(`subject${digit}`)) {
-      const subject = gotoTarget(value).slice(prefix.length);
+      const chain = gotoTarget(value);
+      if (chain === freeChain[this.#direction]) {
+        this.#state.dispatch.set(text(key), free);
+        continue;
+      }
+      const subject = chain.slice(prefix.length);
       if (!this.#state.subjects.has(subject)) throw new Foreign("dispatch to an unknown class");
       this.#state.dispatch.set(text(key), subject);
     }
@@ -250,6 +256,25 @@ function bounds(family: Family, key: Json): { start: bigint; end: bigint } {
   return { start: addressNumber(family, first), end: addressNumber(family, last) };
 }
 
+function readPods(listing: Listing, state: KernelState): void {
+  for (const family of families) {
+    const digit = familyDigit[family];
+    const held = listing.elements.get(heldSet(digit));
+    const owners = listing.elements.get(ownersSet(digit));
+    if (held === undefined || owners === undefined) throw new Foreign("a set of pods is missing");
+    state.held = state.held.union(
+      AddressSet.ofRanges(
+        family,
+        held.map(({ key }) => bounds(family, key)),
+      ),
+    );
+    for (const { key, comment } of owners) {
+      if (comment === null) throw new Foreign("owner without a comment");
+      state.owners.set(text(key), comment);
+    }
+  }
+}
+
 /**
  * The state of a listed table, and the numbers that its classes have.
  * @returns null where another version, or one with other options, made it, or someone changed it
@@ -262,13 +287,15 @@ export function adopt(json: string, options: TableOptions): { state: KernelState
     const epoch = Number(said?.[1]);
     const owesEpoch = said?.[2] !== undefined;
     if (comment !== about(options, epoch, owesEpoch)) return null;
-    const state = emptyState();
+    const state = emptyState(options.podInterfaces.length > 0);
     const numbers = kernelNumbers();
     for (const direction of directions) {
       new DirectionReader(direction, listing, numbers[direction], state[direction]).read();
     }
     const prefix = denyChain("");
     for (const chain of listing.chains) if (chain.startsWith(prefix)) state.denies.add(chain.slice(prefix.length));
+    for (const direction of directions) state.denies.delete(strangerDrop[direction]); // never come nor go
+    readPods(listing, state);
     state.epoch = epoch;
     state.owesEpoch = owesEpoch;
     state.hooked = listing.chains.has("base_forward");

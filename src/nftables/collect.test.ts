@@ -7,14 +7,14 @@ import { Collector } from "./collect.ts";
 import { Desired } from "./desired.ts";
 import { Drops } from "./drops.ts";
 import { sequence } from "./sequence.ts";
-import { applyOp, emptyState, type KernelState, nobody } from "./state.ts";
+import { applyOp, emptyState, isRuled, type KernelState, nobody } from "./state.ts";
 
 /** Names that something in the state has and nothing in it stands for. */
 function dangling(state: KernelState): string[] {
   return directions.flatMap((direction) => {
     const { subjects, peers, tables, dispatch, exact } = state[direction];
     return [
-      ...[...dispatch.values()].filter((subject) => !subjects.has(subject)),
+      ...[...dispatch.values()].filter((subject) => isRuled(subject) && !subjects.has(subject)),
       ...[...exact.values()].filter((peer) => peer !== nobody && !peers.has(peer)),
       ...[...subjects.values()].flatMap((pairs) =>
         [...pairs].flatMap(([peer, table]) => [

@@ -3,8 +3,19 @@ import { type Family, families } from "../net/address.ts";
 import type { Direction } from "../policy/model/verdict.ts";
 import { type Hash, hash } from "./names.ts";
 import { cutNets, type NetChange } from "./nets.ts";
-import { allow, allowAll, both, closes, type PortTable } from "./port-table.ts";
-import { type DirectionState, nobody, type Op, peerOf, tableFor, unruled } from "./state.ts";
+import { allow, allowAll, both, closes, type PortTable, uniformTable } from "./port-table.ts";
+import {
+  type DirectionState,
+  isRuled,
+  type KernelState,
+  nobody,
+  type Op,
+  peerOf,
+  stranger,
+  subjectAt,
+  tableFor,
+} from "./state.ts";
+import { strangerDrop } from "./strangers.ts";
 import type { Touched } from "./touched.ts";
 
 /** A local address whose subject class changes, or an address whose peer class does. */
@@ -47,16 +58,16 @@ export class DirectionChange {
   /** By `from to`; empty where moves need no care. */
   readonly #timing = new Map<string, Timing>();
 
-  constructor(direction: Direction, before: DirectionState, after: DirectionState, touched: Touched, nonce: string) {
+  constructor(direction: Direction, all: readonly [KernelState, KernelState], touched: Touched, nonce: string) {
+    const [{ [direction]: before }, { [direction]: after }] = all;
     this.direction = direction;
     this.before = before;
     this.after = after;
     this.#touched = touched;
     this.#nonce = nonce;
     for (const address of touched.dispatch) {
-      const from = before.dispatch.get(address) ?? unruled;
-      const to = after.dispatch.get(address) ?? unruled;
-      if (from !== to) this.dispatch.push({ address, from, to });
+      const [from, to] = [subjectAt(all[0], direction, address), subjectAt(all[1], direction, address)];
+      if (before.dispatch.get(address) !== after.dispatch.get(address)) this.dispatch.push({ address, from, to });
     }
     this.nets = {
       IPv4: touched.nets ? cutNets(before.nets.IPv4, after.nets.IPv4) : [],
@@ -74,10 +85,12 @@ export class DirectionChange {
       if (from !== to) moves.set(`${from} ${to}`, { from, to });
     }
     this.peerMoves = [...moves.values()];
-    this.#old = new Set(before.dispatch.values());
-    this.#next = new Set(after.dispatch.values());
+    this.#old = new Set([...before.dispatch.values()].filter(isRuled));
+    this.#next = new Set([...after.dispatch.values()].filter(isRuled));
     const kept = new Set<Hash>();
-    for (const [address, subject] of after.dispatch) if (before.dispatch.get(address) === subject) kept.add(subject);
+    for (const [address, subject] of after.dispatch) {
+      if (isRuled(subject) && before.dispatch.get(address) === subject) kept.add(subject);
+    }
     this.#kept = kept;
     this.#prepareGoal();
   }
@@ -136,14 +149,13 @@ export class DirectionChange {
    */
   route({ from, to }: Move, closeFirst: boolean): { leave: Hash; between: Hash | null; arrive: Hash } {
     const inTransition = [...this.#timing.values()].includes("transition");
-    const shared = (subject: Hash, others: ReadonlySet<Hash>): boolean =>
-      inTransition && subject !== unruled && others.has(subject);
+    const shared = (subject: Hash, others: ReadonlySet<Hash>): boolean => inTransition && others.has(subject);
     const old = (peer: Hash): PortTable => this.#tableBefore(from, peer);
     const next = (peer: Hash): PortTable => this.#tableAfter(to, peer);
     const leave = shared(from, this.#next) ? this.#derive("leave", from, to, old, (move) => old(move.from)) : from;
     const arrive = shared(to, this.#old) ? this.#derive("arrive", from, to, next, (move) => next(move.to)) : to;
     const between =
-      closeFirst && from !== unruled && to !== unruled
+      closeFirst && isRuled(from) && isRuled(to)
         ? this.#derive(
             "between",
             from,
@@ -196,11 +208,16 @@ export class DirectionChange {
   }
 
   #tableBefore(subject: Hash, peer: Hash): PortTable {
-    return subject === unruled ? allowAll : tableFor(this.before, subject, peer);
+    return this.#table(this.before, subject, peer);
   }
 
   #tableAfter(subject: Hash, peer: Hash): PortTable {
-    return subject === unruled ? allowAll : tableFor(this.after, subject, peer);
+    return this.#table(this.after, subject, peer);
+  }
+
+  #table(state: DirectionState, subject: Hash, peer: Hash): PortTable {
+    if (isRuled(subject)) return tableFor(state, subject, peer);
+    return subject === stranger ? uniformTable(strangerDrop[this.direction]) : allowAll;
   }
 
   /** Peer classes that one of two subject classes answers specially, and `nobody` for all others. */

@@ -7,7 +7,7 @@ import { GroupIndex } from "./group-index.ts";
 import { type Hash, hash } from "./names.ts";
 import { withoutLone } from "./nets.ts";
 import { type PortTable, tableOf } from "./port-table.ts";
-import { type DirectionState, type NetPiece, nobody, unruled } from "./state.ts";
+import { type DirectionState, free, isRuled, type NetPiece, nobody, outside } from "./state.ts";
 import type { Touched } from "./touched.ts";
 import { Uses } from "./uses.ts";
 
@@ -53,17 +53,17 @@ export class DirectionGoal {
     this.#drops = drops;
   }
 
+  /** `policyClass`: of the pod of this node that has the address; null where none has. */
   setSubject(address: string, policyClass: PolicyClass | null): void {
     const ruled = policyClass !== null && policyClass.rules.length + policyClass.isolating.length > 0;
     const known = ruled ? this.#subjectOf(policyClass) : null;
-    const to = known?.key ?? unruled;
-    const from = this.goal.dispatch.get(address) ?? unruled;
+    const to = known?.key ?? (policyClass === null ? outside : free);
+    const from = this.goal.dispatch.get(address) ?? outside;
     if (from === to) return;
-    if (known !== null) {
-      this.#subjects.add(known.key, known.subject);
-      this.goal.dispatch.set(address, known.key);
-    } else this.goal.dispatch.delete(address);
-    if (from !== unruled) this.#subjects.release(from);
+    if (known !== null) this.#subjects.add(known.key, known.subject);
+    if (to === outside) this.goal.dispatch.delete(address);
+    else this.goal.dispatch.set(address, to);
+    if (isRuled(from)) this.#subjects.release(from);
     this.#dispatch.add(address);
   }
 

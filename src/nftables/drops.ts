@@ -1,14 +1,17 @@
 /** Drop ids: what a denied packet's log line and counter are called, and what that means. */
 import { type PolicyClass, policyKey } from "../policy/compile/plan.ts";
-import type { Decision, Direction, Reason, Tier } from "../policy/model/verdict.ts";
+import { type Decision, type Direction, directions, type Reason, type Tier } from "../policy/model/verdict.ts";
 import { type Hash, hash } from "./names.ts";
+import { strangerDrop } from "./strangers.ts";
 
 /** What a drop id stands for, as of the generation that dropped. */
 export interface DropExplanation {
   readonly direction: Direction;
   readonly tier: Tier;
-  /** The deciding rule, or every isolating policy. */
+  /** The deciding rule, or every isolating policy; [] where no policy decided. */
   readonly reasons: readonly Reason[];
+  /** No policy: that end's address is of this node's pods, and no known pod has it. */
+  readonly stranger?: true;
 }
 
 interface KnownSubject {
@@ -54,6 +57,9 @@ export class Drops {
   }
 
   explain(id: string): DropExplanation | null {
+    for (const direction of directions) {
+      if (id === strangerDrop[direction]) return { direction, tier: "Default", reasons: [], stranger: true };
+    }
     return this.#explanations.get(id) ?? null;
   }
 

@@ -1,4 +1,5 @@
 /** Keeps one node's table in the kernel equal to a plan. */
+import { AddressSet, parseCidr } from "../net/address.ts";
 import type { Plan, PlanDelta, PolicyClass } from "../policy/compile/plan.ts";
 import type { PolicyRef } from "../policy/model/policy.ts";
 import type { Decision, Direction } from "../policy/model/verdict.ts";
@@ -12,9 +13,10 @@ import { type KernelNumbers, kernelNumbers } from "./numbers.ts";
 import { releaseNumbers, render } from "./render.ts";
 import { NftablesError, type Runner } from "./runner.ts";
 import { type Purpose, sequence, type Transaction } from "./sequence.ts";
-import { defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
+import { aboutPlace, defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
-import { mergeTouched, type Touched, touchAll } from "./touched.ts";
+import { checkedInterfaces } from "./strangers.ts";
+import { type Changed, mergeTouched, touchAll } from "./touched.ts";
 
 export interface EnforcerOptions extends Partial<TableOptions> {
   /** Name of the node whose pods are enforced. */
@@ -26,11 +28,6 @@ export interface EnforcerOptions extends Partial<TableOptions> {
   readonly collectAfter?: number;
   /** CIDRs of this node's pods: an address in them that no known pod of this node has is dropped (spec A17.1). See `hold`. */
   readonly held?: readonly string[];
-  /**
-   * Names of the node's ends of its pods' links, or `cali*` for all that begin so; of pods on a bridge, the bridge. A
-   * packet that comes in from one, or goes out to one, is dropped unless the address on that side is a known pod's.
-   */
-  readonly podInterfaces?: readonly string[];
   /** Watch for other programs that change or remove the table, and repair it at once. Not with the program `nft`. */
   readonly watch?: boolean;
 }
@@ -70,19 +67,20 @@ export class Enforcer {
   #sequences = 0;
   #queue: Promise<unknown> = Promise.resolve();
   /** Where the goal moved since it was last reached. */
-  readonly #pending: Readonly<Record<Direction, Touched>>[] = [];
+  readonly #pending: Changed[] = [];
   #collection: NodeJS.Timeout | undefined;
   readonly #collector = new Collector();
 
   private constructor(options: EnforcerOptions) {
     const { node, runner, warn = () => undefined, collectAfter = 1000, ...more } = options;
-    const { held: _held, podInterfaces: _podInterfaces, watch: _watch, ...table } = more;
+    const { held = [], watch: _watch, ...table } = more;
     this.#collectAfter = collectAfter;
     this.#runner = runner;
     this.#warn = warn;
     this.#options = checked({ ...defaultTableOptions, ...table });
     this.#drops = new Drops();
-    this.#desired = new Desired(node, this.#drops);
+    this.#desired = new Desired(node, this.#drops, this.#options.podInterfaces.length > 0);
+    this.#desired.hold(podSpace(held));
     this.#state = emptyState();
     this.#numbers = kernelNumbers();
   }
@@ -103,7 +101,11 @@ export class Enforcer {
    * @param delta what `plan.apply` returned
    */
   apply(plan: Plan, delta: PlanDelta): Promise<readonly TransactionStats[]> {
-    this.#pending.push(this.#desired.update(plan, delta));
+    return this.#follow(this.#desired.update(plan, delta));
+  }
+
+  #follow(changed: Changed): Promise<readonly TransactionStats[]> {
+    this.#pending.push(changed);
     return this.#enqueue(async () => {
       // The goal has what later calls brought as well: all of it is reached now, and they find nothing left to do.
       const touched = mergeTouched(this.#pending.splice(0));
@@ -112,8 +114,8 @@ export class Enforcer {
   }
 
   /** Holds other CIDRs than before, see `EnforcerOptions.held`. @throws Error for what is no CIDR; NftablesError */
-  hold(_cidrs: readonly string[]): Promise<readonly TransactionStats[]> {
-    return this.repair();
+  async hold(cidrs: readonly string[]): Promise<readonly TransactionStats[]> {
+    return this.#follow(this.#desired.hold(podSpace(cidrs)));
   }
 
   /** Compares what the kernel holds with what it shall hold, and sends the difference; [] where there is none. @throws NftablesError */
@@ -168,16 +170,11 @@ export class Enforcer {
     return result;
   }
 
-  #everything(): Readonly<Record<Direction, Touched>> {
-    const of = (direction: Direction): Touched => touchAll(this.#state[direction], this.#desired.goal[direction]);
-    return { egress: of("egress"), ingress: of("ingress") };
-  }
-
   /** Reads what the kernel holds and sends the difference. */
   async #repair(): Promise<TransactionStats[]> {
     const listing = await this.#list();
     const adopted = listing === null ? null : adopt(listing, this.#options);
-    this.#state = adopted?.state ?? emptyState();
+    this.#state = adopted?.state ?? emptyState(this.#desired.goal.byInterface);
     this.#numbers = adopted?.numbers ?? kernelNumbers();
     this.#uncertain = false;
     const stats: TransactionStats[] = [];
@@ -202,12 +199,7 @@ export class Enforcer {
   }
 
   async #list(): Promise<string | null> {
-    try {
-      return await this.#runner.run(`list table inet ${this.#options.table}`, "json");
-    } catch (error) {
-      if (error instanceof NftablesError && /No such file or directory/.test(error.message)) return null;
-      throw error;
-    }
+    return unlessMissing(() => this.#runner.run(`list table inet ${this.#options.table}`, "json"));
   }
 
   /** Makes sure that no flow carries the epoch after `current`; `untrusted` where that fails. */
@@ -219,24 +211,44 @@ export class Enforcer {
       await this.#runner.clearMarks(markMask(this.#options), place(clear.first), place(clear.last));
       return epoch;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#warn(`conntrack marks could not be cleared (${why}): every packet is judged until that succeeds`);
+      this.#warn(
+        `conntrack marks could not be cleared (${messageOf(error)}): every packet is judged until that succeeds`,
+      );
       return untrusted;
     }
   }
 
-  #sequence(touched: Readonly<Record<Direction, Touched>>): Transaction[] {
+  #everything(): Changed {
+    return touchAll(this.#state, this.#desired.goal);
+  }
+
+  #sequence(touched: Changed): Transaction[] {
     const nonce = `${process.pid}.${Date.now()}.${this.#sequences++}`;
     return sequence(this.#state, this.#desired.goal, touched, nonce);
   }
 
-  async #reach(touched: Readonly<Record<Direction, Touched>>): Promise<TransactionStats[]> {
+  async #reach(touched: Changed): Promise<TransactionStats[]> {
     const transactions = this.#sequence(touched);
     this.#collector.reached(this.#desired.goal);
     const stats: TransactionStats[] = [];
-    for (const transaction of transactions) stats.push(await this.#commit(transaction));
+    for (const transaction of transactions) {
+      if (transaction.purpose === "forget" && !(await this.#forget(transaction))) continue;
+      stats.push(await this.#commit(transaction));
+    }
     if (transactions.length > 0) this.#collectLater();
     return stats;
+  }
+
+  /** Ends the flows of pods that gave up their addresses. @returns false where that failed: the next `repair` tries again */
+  async #forget({ ops }: Transaction): Promise<boolean> {
+    const addresses = ops.flatMap((op) => (op.kind === "owner" ? [op.address] : []));
+    try {
+      await this.#runner.forgetFlows(addresses);
+      return true;
+    } catch (error) {
+      this.#warn(`connection tracking keeps flows of pods that are gone (${messageOf(error)})`);
+      return false;
+    }
   }
 
   async #commit(transaction: Transaction, first = ""): Promise<TransactionStats> {
@@ -267,7 +279,7 @@ export class Enforcer {
         const { ops, isMore } = this.#collector.look(this.#state, this.#desired.goal);
         if (ops.length > 0) await this.#commit({ purpose: "collect", ops });
         if (isMore) this.#collectLater();
-      }).catch((error: unknown) => this.#warn(error instanceof Error ? error.message : String(error)));
+      }).catch((error: unknown) => this.#warn(messageOf(error)));
     }, this.#collectAfter).unref();
   }
 }
@@ -275,8 +287,22 @@ export class Enforcer {
 /** Which epoch that is, is found out when it is entered. */
 const newEpoch: Transaction = { purpose: "epoch", ops: [{ kind: "epoch", to: untrusted }] };
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** @throws Error */
+function podSpace(cidrs: readonly string[]): AddressSet {
+  return AddressSet.ofCidrs(
+    cidrs.map((text) => {
+      const parsed = parseCidr(text);
+      if (parsed === null) throw new Error(`pod space ${JSON.stringify(text)}: not a CIDR`);
+      return parsed.cidr;
+    }),
+  );
+}
+
 function checked(options: TableOptions): TableOptions {
   const { epochBits, markShift } = options;
+  checkedInterfaces(options.podInterfaces);
   if (epochBits < 2 || markShift < 0 || epochBits + markShift > 32) {
     throw new Error(`epoch bits ${epochBits} at ${markShift}: 2 or more bits of a 32-bit mark`);
   }
@@ -284,15 +310,29 @@ function checked(options: TableOptions): TableOptions {
 }
 
 /**
- * Removes a table that `Enforcer` made, and its bits of all conntrack marks: nothing is enforced afterwards.
+ * Removes a table that `Enforcer` made, of this or an earlier version, and then its bits of all conntrack marks: nothing
+ * is enforced afterwards. Where there is no such table no mark is touched: the bits could be somebody else's.
  * @returns whether there was one
+ * @throws NftablesError; Error when the table is gone and the marks could not be cleared
  */
 export async function removeTable(runner: Runner, table: string = defaultTableOptions.table): Promise<boolean> {
+  const content = await unlessMissing(() => runner.run(`list table inet ${table}`));
+  if (content === null) return false;
+  const said = aboutPlace(content);
+  await runner.run(`delete table inet ${table}\n`);
+  if (said !== null) {
+    const first = epochMark(said, 1);
+    await runner.clearMarks(markMask(said), first, markMask(said));
+  }
+  return true;
+}
+
+/** What `work` gives; null where nft says that there is no such thing. */
+async function unlessMissing(work: () => Promise<string>): Promise<string | null> {
   try {
-    await runner.run(`delete table inet ${table}\n`);
-    return true;
+    return await work();
   } catch (error) {
-    if (error instanceof NftablesError && /No such file or directory/.test(error.message)) return false;
+    if (error instanceof NftablesError && /No such file or directory/.test(error.message)) return null;
     throw error;
   }
 }

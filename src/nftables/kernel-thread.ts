@@ -13,6 +13,7 @@ export type Request = Common &
     | { readonly kind: "load" }
     | { readonly kind: "run"; readonly script: string; readonly json: boolean }
     | { readonly kind: "clear-marks"; readonly mask: number; readonly first: number; readonly last: number }
+    | { readonly kind: "forget-flows"; readonly addresses: readonly string[] }
     | { readonly kind: "close" }
   );
 

@@ -4,7 +4,8 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
-import { clearMarks, enterNetwork } from "./conntrack.ts";
+import { clearMarks, forgetFlows } from "./conntrack.ts";
+import { enterNetwork } from "./ctnetlink.ts";
 import type { Answer, Request } from "./kernel-thread.ts";
 import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
 
@@ -63,6 +64,9 @@ function handle(request: Request): Answer["value"] {
     case "clear-marks":
       enter(placeOf(request.place));
       return clearMarks(request.mask, request.first, request.last);
+    case "forget-flows":
+      enter(placeOf(request.place));
+      return forgetFlows(request.addresses);
     case "close":
       close(request.place);
       return null;

@@ -95,9 +95,10 @@ export interface DirectionNumbers {
 export type KernelNumbers = Readonly<Record<Direction, DirectionNumbers>>;
 
 export const kernelNumbers = (): KernelNumbers => {
-  // The last subject would make a key that nft takes for the handle "root"; the last peer is `explicitNobody`.
+  // The last subject would make a key that nft takes for the handle "root", the one before says `admitted`; the last peer
+  // is `explicitNobody`.
   const direction = (name: Direction): DirectionNumbers => ({
-    subjects: new Numbers(`${name} subject classes`, subjectBits, 1),
+    subjects: new Numbers(`${name} subject classes`, subjectBits, 2),
     peers: new Numbers(`${name} peer classes`, lowBits, 1),
     tables: new Numbers(`${name} port tables`, tableBits, 0),
   });

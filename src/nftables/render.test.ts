@@ -48,7 +48,12 @@ test("what a small plan puts into the table", () => {
       "add element inet bulkhead i_pair { 10:0 comment "fcff323f7308" : 0:1, 10:2 : c:2, 10:1 : 8:3 }",
       "add element inet bulkhead i_peer4 { 10.0.0.9 : f:ffff, 10.244.1.2 : 0:1, 10.244.2.4 : 0:2 }",
       "add element inet bulkhead i_net4 { 10.0.0.0-10.255.255.255 : 0:1 }",
+      "add element inet bulkhead e_subject4 { 10.244.1.2 : goto arrive }",
+      "add element inet bulkhead e_subject6 { fd00:244::3 : goto arrive }",
       "add element inet bulkhead i_subject4 { 10.244.1.2 : goto i_fcff323f7308 }",
+      "add element inet bulkhead i_subject6 { fd00:244::3 : goto end }",
+      "add element inet bulkhead owners4 { 10.244.1.2 comment "ad9c1afeaa0f" }",
+      "add element inet bulkhead owners6 { fd00:244::3 comment "737a40b9f86b" }",
     ]
   `);
 });

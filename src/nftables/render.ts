@@ -1,8 +1,9 @@
 /** Transactions as nft scripts. */
 import { type Family, formatAddress, parseAddress } from "../net/address.ts";
+import type { Range } from "../net/interval.ts";
 import type { PortProtocol } from "../net/ports.ts";
 import type { Direction } from "../policy/model/verdict.ts";
-import { denyChain, type Hash, logPrefix, subjectChain } from "./names.ts";
+import { denyChain, type Hash, subjectChain } from "./names.ts";
 import { classid, type DirectionNumbers, explicitNobody, type KernelNumbers, pairKey, tableFlags } from "./numbers.ts";
 import { type Answer, allow, elementsOf, type PortTable, type TableElements } from "./port-table.ts";
 import {
@@ -10,14 +11,18 @@ import {
   aboutKey,
   baseChain,
   baseRules,
+  denyRule,
   familyDigit,
+  freeChain,
+  heldSet,
   hookNames,
   hooks,
   mapName,
+  ownersSet,
   subjectRules,
   type TableOptions,
 } from "./skeleton.ts";
-import { type NetPiece, nobody, type Op } from "./state.ts";
+import { free, type NetPiece, nobody, type Op } from "./state.ts";
 
 /** Elements in one command: keeps lines, and nft's errors, short. */
 const elementsAtOnce = 500;
@@ -104,7 +109,7 @@ const flagsOf = ({ ports, ranges, protocols }: TableElements): number =>
   (ranges.length > 0 ? tableFlags.ranges : 0) +
   (protocols.length > 0 ? tableFlags.protocols : 0);
 
-const rangeText = (family: Family, { start, end }: NetPiece): string => {
+const rangeText = (family: Family, { start, end }: Range<bigint>): string => {
   const first = formatAddress({ family, value: start });
   return start === end ? first : `${first}-${formatAddress({ family, value: end })}`;
 };
@@ -139,8 +144,7 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       const name = denyChain(op.id);
       if (op.present) {
         script.counter(name);
-        const log = `log prefix "${logPrefix}${op.id} " group ${options.logGroup} snaplen 128`;
-        script.chain(name, [`counter name ${name} ${log} drop`]);
+        script.chain(name, [denyRule(options, op.id)]);
       } else {
         script.delete("chain", name);
         script.delete("counter", name);
@@ -188,7 +192,7 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       const value =
         op.kind === "exact"
           ? classid(peerNumber(numbers[op.direction], op.to))
-          : `goto ${subjectChain(op.direction, op.to)}`;
+          : `goto ${op.to === free ? freeChain[op.direction] : subjectChain(op.direction, op.to)}`;
       script.add(map, `${op.address} : ${value}`);
       break;
     }
@@ -202,6 +206,20 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
         if (old.has(text(piece))) continue;
         script.add(map, `${rangeText(op.family, piece)} : ${classid(peerNumber(numbers[op.direction], piece.peer))}`);
       }
+      break;
+    }
+    case "held": {
+      const set = heldSet(familyDigit[op.family]);
+      const text = (range: Range<bigint>): string => rangeText(op.family, range);
+      const [old, now] = [op.from.map(text), op.to.map(text)];
+      for (const range of old) if (!now.includes(range)) script.remove(set, range);
+      for (const range of now) if (!old.includes(range)) script.add(set, range);
+      break;
+    }
+    case "owner": {
+      const set = ownersSet(familyDigit[parseAddress(op.address)!.family]);
+      if (op.from !== null) script.remove(set, op.address);
+      if (op.to !== null) script.add(set, `${op.address} comment "${op.to}"`);
       break;
     }
     case "owe":

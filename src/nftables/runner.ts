@@ -19,6 +19,12 @@ export interface Runner {
    * @returns the number of flows changed
    */
   clearMarks(mask: number, first: number, last: number): Promise<number>;
+  /**
+   * Removes every flow from connection tracking that one of `addresses` opened or answers, and with it its address
+   * translation.
+   * @returns the number of flows removed
+   */
+  forgetFlows(addresses: readonly string[]): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -58,6 +64,8 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
   const common = {
     clearMarks: async (mask: number, first: number, last: number): Promise<number> =>
       (await thread.ask({ kind: "clear-marks", place, mask, first, last })) as number,
+    forgetFlows: async (addresses: readonly string[]): Promise<number> =>
+      (await thread.ask({ kind: "forget-flows", place, addresses })) as number,
   };
   if (asked !== "nft") {
     try {

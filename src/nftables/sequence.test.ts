@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Family, parseAddress } from "../net/address.ts";
+import { AddressSet, type Family, parseAddress, parseCidr } from "../net/address.ts";
 import { compile } from "../policy/compile/live-plan.ts";
 import type { Change, Plan } from "../policy/compile/plan.ts";
 import { evaluate } from "../policy/evaluate/evaluate.ts";
-import { type Direction, directions } from "../policy/model/verdict.ts";
+import { directions } from "../policy/model/verdict.ts";
 import type { World } from "../policy/model/world.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld, endsOf, protocolPorts } from "../policy/world.arbitrary.ts";
 import { Desired } from "./desired.ts";
@@ -12,14 +12,27 @@ import { Drops } from "./drops.ts";
 import { garbage, sequence, type Transaction } from "./sequence.ts";
 import { cloneState, judge, judgeAcross, maxLookups, type Packet, reachable } from "./simulate.arbitrary.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
-import { type Touched, touchAll } from "./touched.ts";
+import { type Changed, touchAll } from "./touched.ts";
 
 interface History {
   readonly world: World;
   /** Batches of changes; each batch is one delta. */
   readonly batches: readonly (readonly Change[])[];
+  /** The pod space that is held at first, and from each batch on. */
+  readonly held: readonly AddressSet[];
+  readonly byInterface: boolean;
   readonly points: readonly (typeof protocolPorts)[number][];
 }
+
+const spaces: readonly (readonly string[])[] = [
+  [],
+  ["10.244.1.0/24"],
+  ["10.244.0.0/16", "fd00:244:1::/64"],
+  ["10.244.1.0/29", "fd00:244::/32"],
+];
+const arbitrarySpace = fc
+  .constantFrom(...spaces)
+  .map((cidrs) => AddressSet.ofCidrs(cidrs.map((text) => parseCidr(text)!.cidr)));
 
 const arbitraryHistory: fc.Arbitrary<History> = arbitraryWorld({ addressless: false }).chain((world) =>
   fc.record({
@@ -28,6 +41,11 @@ const arbitraryHistory: fc.Arbitrary<History> = arbitraryWorld({ addressless: fa
       minLength: 1,
       maxLength: 4,
     }),
+    held: fc.oneof(
+      arbitrarySpace.map((space) => Array.from({ length: 5 }, () => space)),
+      fc.array(arbitrarySpace, { minLength: 5, maxLength: 5 }),
+    ),
+    byInterface: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
     points: fc.uniqueArray(fc.constantFrom(...protocolPorts), { minLength: 2, maxLength: 2 }),
   }),
 );
@@ -41,6 +59,7 @@ const addressesOf = (world: World): string[] =>
 
 /** Packets between addresses of any of several worlds, over some ports. */
 function packetsOf(worlds: readonly World[], node: string, points: History["points"]): Packet[] {
+  const behind = new Set(worlds.flatMap((w) => w.pods.filter((pod) => pod.node === node).flatMap((pod) => pod.ips)));
   const addresses = [...new Set(worlds.flatMap(addressesOf))];
   const own = new Set(worlds.flatMap((world) => world.nodes.filter((n) => n.name === node).flatMap((n) => n.ips)));
   return addresses
@@ -55,6 +74,7 @@ function packetsOf(worlds: readonly World[], node: string, points: History["poin
               family: familyOf(source),
               source,
               destination,
+              behind,
               ...point,
             }),
           ),
@@ -63,38 +83,39 @@ function packetsOf(worlds: readonly World[], node: string, points: History["poin
 }
 
 /** What the plan says where this node enforces: egress of its own pods, ingress to its own pods. */
-function expected(plan: Plan, node: string, packet: Packet): boolean {
+function expected(plan: Plan, node: string, { held, byInterface }: KernelState, packet: Packet): boolean {
   const from = { kind: "address", address: packet.source } as const;
   const to = { kind: "address", address: packet.destination } as const;
   const local = ({ address }: typeof from): boolean => {
     const end = plan.endAt(address);
     return end?.kind === "pod" && end.pod.node === node;
   };
+  const stranger = (end: typeof from): boolean =>
+    !local(end) && (held.has(parseAddress(end.address)!) || (byInterface && packet.behind?.has(end.address) === true));
+  if (stranger(from) || (packet.hook === "forward" && stranger(to))) return false;
   if (!local(from) && !local(to)) return true;
   const verdict = evaluate(plan, { ...packet, from, to, viaService: true });
   if (local(from) && verdict.egress.verdict === "deny") return false;
   return !local(to) || packet.hook === "input" || verdict.ingress.verdict === "allow";
 }
 
-const judged = ({ egress, ingress }: KernelState, { source, destination }: Packet): boolean =>
-  egress.dispatch.has(source) || ingress.dispatch.has(destination);
+const judged = (state: KernelState, { source, destination }: Packet): boolean =>
+  state.egress.dispatch.has(source) ||
+  state.ingress.dispatch.has(destination) ||
+  !state.held.isEmpty ||
+  state.byInterface;
 
-type Sequence = (
-  before: KernelState,
-  after: KernelState,
-  touched: Readonly<Record<Direction, Touched>>,
-  nonce: string,
-) => Transaction[];
+type Sequence = (before: KernelState, after: KernelState, touched: Changed, nonce: string) => Transaction[];
 
 /** Follows a history; returns the first packet that gets neither the verdict before nor the one after. */
-function violation({ world, batches, points }: History, make: Sequence): string | null {
+function violation({ world, batches, held, byInterface, points }: History, make: Sequence): string | null {
   const node = world.nodes[0]?.name ?? "none";
   const live = compile(world);
-  const desired = new Desired(node, new Drops());
-  const state = emptyState();
+  const desired = new Desired(node, new Drops(), byInterface);
+  const state = emptyState(byInterface);
   let now = world;
   const run = (
-    touched: Readonly<Record<Direction, Touched>>,
+    touched: Changed,
     packets: readonly Packet[],
     before: readonly boolean[],
     after: readonly boolean[],
@@ -111,7 +132,8 @@ function violation({ world, batches, points }: History, make: Sequence): string 
         for (let turn = 0; turn <= maxLookups; turn++) {
           const allowed = judgeAcross(previous, state, turn, packet) === "allow";
           if (allowed === before[i] || allowed === after[i]) continue;
-          return JSON.stringify({ packet, turn, index, before: before[i], after: after[i], transactions, nonce });
+          const seen = { packet, turn, index, before: before[i], after: after[i], transactions, nonce };
+          return JSON.stringify(seen, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
         }
       }
       previous = cloneState(state);
@@ -122,9 +144,11 @@ function violation({ world, batches, points }: History, make: Sequence): string 
     }
     return null;
   };
-  const verdicts = (packets: readonly Packet[]): boolean[] => packets.map((packet) => expected(live, node, packet));
+  const verdicts = (packets: readonly Packet[]): boolean[] =>
+    packets.map((packet) => expected(live, node, desired.goal, packet));
   {
     const packets = packetsOf([world], node, points);
+    desired.hold(held[0]!);
     const found = run(
       desired.load(live),
       packets,
@@ -139,10 +163,12 @@ function violation({ world, batches, points }: History, make: Sequence): string 
     const packets = packetsOf([now, next], node, points);
     const before = verdicts(packets);
     const delta = live.apply(batch);
+    desired.hold(held[index + 1]!);
     const found = run(desired.update(live, delta), packets, before, verdicts(packets), String(index));
     if (found !== null) return found;
     now = next;
-    const fresh = new Desired(node, new Drops());
+    const fresh = new Desired(node, new Drops(), byInterface);
+    fresh.hold(held[index + 1]!);
     fresh.load(compile(now));
     expect(reachable(state)).toEqual(reachable(fresh.goal));
   }
@@ -184,7 +210,7 @@ describe("sequence", () => {
         }
         for (const [index, batch] of batches.entries()) {
           const steps = sequence(state, desired.goal, desired.update(live, live.apply(batch)), String(index));
-          const order = ["prepare", "close", "epoch", "open"];
+          const order = ["prepare", "close", "epoch", "open", "forget"];
           const ranks = steps.map((step) => order.indexOf(step.purpose));
           expect(ranks).toEqual([...ranks].sort());
           for (const op of steps.flatMap((step) => step.ops)) applyOp(state, op);
@@ -205,9 +231,7 @@ describe("sequence", () => {
         });
         const state = emptyState();
         for (const { goal, touched } of goals) {
-          const all = state.hooked
-            ? { egress: touchAll(state.egress, goal.egress), ingress: touchAll(state.ingress, goal.ingress) }
-            : touched;
+          const all = state.hooked ? touchAll(state, goal) : touched;
           for (const step of sequence(state, goal, all, "x")) for (const op of step.ops) applyOp(state, op);
           for (const op of garbage(state, goal)) applyOp(state, op);
           expect(reachable(state)).toEqual(reachable(goal));

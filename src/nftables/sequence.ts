@@ -9,23 +9,26 @@
  * 2. **close**: what both plans don't allow ends first, everywhere;
  * 3. **epoch**: flows that were let through before that are judged again;
  * 4. **open**: only then what the plan after allows more;
- * 5. `garbage`, for later: what nothing refers to any more.
+ * 5. **forget**: the flows of pods that gave up an address, which could pass for flows of whoever gets it (spec A18.7). The
+ *    rules come first: what of such a flow is still under way would bring it back, judged by the rules before.
+ * 6. `garbage`, for later: what nothing refers to any more.
  *
  * Between closing and opening every changed thing answers `before and after`. Where subjects' classes and their peers'
  * classes change together, a peer moves *early* if no subject before tells its new class from the old one, *late* if no
  * subject after does; else it passes through a *transition class* that old subjects read as the class before, new ones as
  * the class after, and others as both.
  */
-import { families } from "../net/address.ts";
+import { type AddressSet, families } from "../net/address.ts";
+import type { Ranges } from "../net/interval.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
-import { DirectionChange } from "./direction-change.ts";
+import { DirectionChange, type Move } from "./direction-change.ts";
 import type { Hash } from "./names.ts";
 import { equalNets, mergeNets } from "./nets.ts";
-import { type KernelState, type NetPiece, nobody, type Op, unruled } from "./state.ts";
-import type { Touched } from "./touched.ts";
+import { free, isRuled, type KernelState, type NetPiece, nobody, type Op, outside, stranger } from "./state.ts";
+import type { Changed } from "./touched.ts";
 
 /** Why a transaction is sent. */
-export type Purpose = "prepare" | "close" | "epoch" | "open" | "collect";
+export type Purpose = "prepare" | "close" | "epoch" | "open" | "forget" | "collect";
 
 export interface Transaction {
   readonly purpose: Purpose;
@@ -53,13 +56,27 @@ class Entries {
   }
 }
 
-const entry = (subject: Hash): Hash | null => (subject === unruled ? null : subject);
+const entry = (subject: Hash): Hash | null => (isRuled(subject) || subject === free ? subject : null);
+
+/** Entries that change, apart from those that go: between the two stands the change of the space that is held. */
+interface Dispatch {
+  readonly set: Op[];
+  readonly remove: Op[];
+}
 
 /** What one direction does in each phase: transactions in order. */
 interface Phases {
   readonly prepare: Op[];
-  readonly close: Op[][];
-  readonly open: Op[][];
+  readonly close: { readonly first: Op[][]; readonly dispatch: Dispatch };
+  readonly open: { readonly dispatch: Dispatch; readonly last: Op[][] };
+}
+
+/** The class between closing and opening, where none had to be made: what allows less. */
+function between({ from, to }: Move, { leave, arrive }: { leave: Hash; arrive: Hash }, closeFirst: boolean): Hash {
+  // Of an address outside that comes to be held its entry must be there before.
+  if (!closeFirst || to === stranger || from === outside) return arrive;
+  // An end that is not judged allows everything, so that the other end's class is what both allow.
+  return from === stranger || to === free || to === outside ? leave : arrive;
 }
 
 function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, denies: ReadonlySet<string>): Phases {
@@ -94,22 +111,23 @@ function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, d
 
   const dispatch = new Entries("dispatch", direction, before.dispatch);
   const leave: Op[] = [];
-  const close: Op[] = [];
-  const open: Op[] = [];
+  const closed: Dispatch = { set: [], remove: [] };
+  const opened: Dispatch = { set: [], remove: [] };
   const arrive: Op[] = [];
+  const into = ({ set, remove }: Dispatch, ops: readonly Op[]): void => {
+    for (const op of ops) (op.kind === "dispatch" && op.to === null ? remove : set).push(op);
+  };
   for (const move of change.dispatch) {
     const route = change.route(move, closeFirst);
     leave.push(...dispatch.set(move.address, entry(route.leave)));
-    // An unruled end allows everything, so that the other end's class is what both allow.
-    const between = route.between ?? (closeFirst && move.to === unruled ? route.leave : route.arrive);
-    close.push(...dispatch.set(move.address, entry(between)));
-    open.push(...dispatch.set(move.address, entry(route.arrive)));
+    into(closed, dispatch.set(move.address, entry(route.between ?? between(move, route, closeFirst))));
+    into(opened, dispatch.set(move.address, entry(route.arrive)));
     arrive.push(...dispatch.set(move.address, entry(move.to)));
   }
   return {
     prepare: change.prepared(denies),
-    close: [leave, closeExact, closeNets, close],
-    open: [open, openNets, openExact, arrive],
+    close: { first: [leave, closeExact, closeNets], dispatch: closed },
+    open: { dispatch: opened, last: [openNets, openExact, arrive] },
   };
 }
 
@@ -130,20 +148,16 @@ function chunks(ops: readonly Op[]): Op[][] {
  * @param touched where the two may differ
  * @param nonce tells this sequence's passing classes from those of every other
  */
-export function sequence(
-  before: KernelState,
-  after: KernelState,
-  touched: Readonly<Record<Direction, Touched>>,
-  nonce: string,
-): Transaction[] {
-  const changes = directions.map((d) => new DirectionChange(d, before[d], after[d], touched[d], nonce));
+export function sequence(before: KernelState, after: KernelState, touched: Changed, nonce: string): Transaction[] {
+  const changes = directions.map((d) => new DirectionChange(d, [before, after], touched[d], nonce));
   // A flow is judged in both directions where both its ends are ruled; only then can two changes meet in one flow.
   const ruled = (address: string): boolean =>
-    directions.some((d) => before[d].dispatch.has(address) || after[d].dispatch.has(address));
+    directions.some((d) => [before, after].some((state) => isRuled(state[d].dispatch.get(address) ?? outside)));
   const local = changes.map(
     (change) => change.dispatch.length > 0 || change.exact.some((m) => m.from !== m.to && ruled(m.address)),
   );
-  const closeFirst = before.hooked && local.every(Boolean);
+  const holds = !before.held.equals(after.held);
+  const closeFirst = before.hooked && (holds || local.every(Boolean));
   const known = new Set(before.denies);
   const all = changes.map((change) => {
     const own = phases(change, before.hooked, closeFirst, known);
@@ -152,7 +166,14 @@ export function sequence(
   });
 
   const out: Transaction[] = chunks(all.flatMap((p) => p.prepare)).map((ops) => ({ purpose: "prepare", ops }));
-  const closing = before.hooked && changes.some((change) => change.closes);
+  const owners = [...touched.owners].flatMap((address): OwnerOp[] => {
+    const [from, to] = [before.owners.get(address) ?? null, after.owners.get(address) ?? null];
+    return from === to ? [] : [{ kind: "owner", address, from, to }];
+  });
+  const moreHeld = !before.held.contains(after.held);
+  // A flow of the pod that had an address must not be believed to be one of the pod that has it now.
+  const given = owners.some(({ from }) => from !== null);
+  const closing = before.hooked && (moreHeld || given || changes.some((change) => change.closes));
   let owes = closing && !before.owesEpoch;
   const together = (purpose: Purpose, steps: readonly (readonly Op[][])[]): void => {
     for (let i = 0; i < Math.max(...steps.map((s) => s.length)); i++) {
@@ -165,20 +186,46 @@ export function sequence(
       for (const some of chunks(ops)) out.push({ purpose, ops: some });
     }
   };
+  /** Who has an entry gets it before the space around it is held, and loses it after: strangers alone are to notice. */
+  const hold = (phase: "close" | "open", from: AddressSet, to: AddressSet): void => {
+    const dispatch = all.map((p) => p[phase].dispatch);
+    const gains = phase === "open" ? owners.filter((op) => op.from === null) : [];
+    together(phase, [...dispatch.map(({ set }) => [set]), [gains]]);
+    together(phase, [[heldOps(from, to)]]);
+    together(
+      phase,
+      dispatch.map(({ remove }) => [remove]),
+    );
+  };
+  const middle = before.hooked ? before.held.union(after.held) : after.held;
   together(
     "close",
-    all.map((p) => p.close),
+    all.map((p) => p.close.first),
   );
+  hold("close", before.held, middle);
   if (closing || before.owesEpoch) {
     out.push({ purpose: "epoch", ops: [{ kind: "epoch", to: before.epoch + 1 }] });
   }
+  hold("open", middle, after.held);
   together(
     "open",
-    all.map((p) => p.open),
+    all.map((p) => p.open.last),
   );
   if (!before.hooked) out.push({ purpose: "open", ops: [{ kind: "hooks" }] });
+  together("forget", [[owners.filter((op) => op.from !== null)]]);
   return out;
 }
+
+type OwnerOp = Extract<Op, { kind: "owner" }>;
+
+const heldOps = (from: AddressSet, to: AddressSet): Op[] =>
+  families.flatMap((family): Op[] => {
+    const [before, after] = [from.byFamily[family], to.byFamily[family]];
+    return equalRanges(before, after) ? [] : [{ kind: "held", family, from: before, to: after }];
+  });
+
+const equalRanges = (a: Ranges<bigint>, b: Ranges<bigint>): boolean =>
+  a.length === b.length && a.every(({ start, end }, i) => start === b[i]!.start && end === b[i]!.end);
 
 /** What `state` holds and `goal` does not need: nothing refers to it, so that it can go at any time. */
 export function garbage(state: KernelState, goal: KernelState): Op[] {

@@ -7,7 +7,8 @@ import type { Protocol } from "../net/ports.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import type { Hash } from "./names.ts";
 import { type Answer, allow, answerAt } from "./port-table.ts";
-import { type DirectionState, type KernelState, netPeer, nobody, tableFor } from "./state.ts";
+import { type DirectionState, free, isRuled, type KernelState, netPeer, nobody, tableFor } from "./state.ts";
+import { strangerDrop } from "./strangers.ts";
 
 /** A first packet of a flow, by its own addresses after DNAT. */
 export interface Packet {
@@ -17,13 +18,16 @@ export interface Packet {
   readonly destination: string;
   readonly protocol: Protocol;
   readonly port: number;
+  /** Ends that are behind an interface of a pod of this node. */
+  readonly behind?: ReadonlySet<string>;
 }
 
 /** `allow`, a drop id, or `lost`: a chain was reached that the packet's generation of rules does not have. */
 export type Fate = Answer | "lost";
 
-/** Lookups that a packet makes at most: the longest way is dispatch, 2 peers, 2 pairs, 4 answers, twice. */
-export const maxLookups = 18;
+/** Lookups that a packet makes at most: the longest way is dispatch, 2 peers, 2 pairs, 4 answers, twice; or
+ * dispatch and the pod space. */
+export const maxLookups = 20;
 
 interface View {
   /** The generation of rules. */
@@ -43,13 +47,18 @@ export function judgeAcross(before: KernelState, after: KernelState, turn: numbe
 
 function run(view: View, packet: Packet): Fate {
   if (!view.rules.hooked) return allow;
-  const egress = view.next().egress.dispatch.get(packet.source);
-  if (egress !== undefined) {
-    const fate = answer(view, "egress", egress, packet);
-    if (fate !== allow) return fate;
-  } else if (packet.hook === "input") return allow;
-  const ingress = view.next().ingress.dispatch.get(packet.destination);
-  return ingress === undefined ? allow : answer(view, "ingress", ingress, packet);
+  const egress = subject(view, "egress", packet.source, packet);
+  if (egress !== allow || packet.hook === "input") return egress;
+  return subject(view, "ingress", packet.destination, packet);
+}
+
+function subject(view: View, direction: Direction, address: string, packet: Packet): Fate {
+  const own = view.next()[direction].dispatch.get(address);
+  if (own === free) return allow;
+  if (own !== undefined) return answer(view, direction, own, packet);
+  const isStranger =
+    view.next().held.has(parseAddress(address)!) || (view.rules.byInterface && packet.behind?.has(address) === true);
+  return isStranger ? strangerDrop[direction] : allow;
 }
 
 function answer(view: View, direction: Direction, subject: Hash, packet: Packet): Fate {
@@ -81,6 +90,9 @@ export function cloneState(state: KernelState): KernelState {
     egress: direction(state.egress),
     ingress: direction(state.ingress),
     denies: new Set(state.denies),
+    held: state.held,
+    byInterface: state.byInterface,
+    owners: new Map(state.owners),
     epoch: state.epoch,
     owesEpoch: state.owesEpoch,
     hooked: state.hooked,
@@ -89,9 +101,9 @@ export function cloneState(state: KernelState): KernelState {
 
 /** Content by which two states can be compared whatever garbage they hold: only what packets can reach. */
 export function reachable(state: KernelState): unknown {
-  return directions.map((direction) => {
+  const both = directions.map((direction) => {
     const own = state[direction];
-    const subjects = new Set(own.dispatch.values());
+    const subjects = new Set([...own.dispatch.values()].filter(isRuled));
     const peers = new Set([
       nobody,
       ...own.exact.values(),
@@ -108,4 +120,5 @@ export function reachable(state: KernelState): unknown {
         .map((subject) => [subject, [...peers].sort().map((peer) => [peer, tableFor(own, subject, peer).key])]),
     };
   });
+  return { both, held: state.held.key, owners: [...state.owners].sort(([a], [b]) => (a < b ? -1 : 1)) };
 }

@@ -6,7 +6,7 @@ const epochs = [0, 1, 65535];
 test("only a packet that `pass` let through is stamped and accepted; whoever comes back without that is dropped", () => {
   const lines = skeleton(defaultTableOptions, 1);
   const setter = lines.filter((line) => line.startsWith("meta priority set ff") || line.includes("ct mark set"));
-  expect(setter).toEqual(["meta priority set fff0:0"]);
+  expect(setter).toEqual(["meta priority set fff0:0", "meta priority set ffe0:0"]);
   expect(lines[lines.indexOf(setter[0]!) - 1]).toBe("chain pass {");
   for (const epoch of epochs) {
     for (const hook of ["forward", "input"] as const) {

@@ -8,8 +8,9 @@
  */
 import type { Direction } from "../policy/model/verdict.ts";
 import { untrusted } from "./epoch.ts";
-import { letter } from "./names.ts";
+import { denyChain, hash, letter, logPrefix } from "./names.ts";
 import { classid, pairKey, subjectBits, subjectMask, tableFlags } from "./numbers.ts";
+import { strangerDrop, strangerRules, strayRules } from "./strangers.ts";
 
 export interface TableOptions {
   readonly table: string;
@@ -18,6 +19,11 @@ export interface TableOptions {
   readonly markShift: number;
   /** Of the hooks forward and input: after DNAT, before SNAT, and no other table's own. */
   readonly priority: number;
+  /**
+   * The node's ends of its pods' links, names or `cali*` for all that begin so; of pods on a bridge, the bridge. A packet
+   * that comes in from one, or goes out to one, is dropped unless the address on that side is that of a known pod.
+   */
+  readonly podInterfaces: readonly string[];
 }
 
 export const defaultTableOptions: TableOptions = {
@@ -26,29 +32,38 @@ export const defaultTableOptions: TableOptions = {
   epochBits: 16,
   markShift: 16,
   priority: -5,
+  podInterfaces: [],
 };
 
 /** Raised with every change of the fixed part. */
-const layout = 2;
+const layout = 3;
 
 /** The element of the set `about` whose comment says what a later process must know. */
 export const aboutKey = "0:1";
 export const about = (
-  { logGroup, epochBits, markShift, priority }: TableOptions,
+  { logGroup, epochBits, markShift, priority, podInterfaces }: TableOptions,
   epoch: number,
   owesEpoch: boolean,
 ): string =>
   `bulkhead ${layout} log ${logGroup} bits ${epochBits} shift ${markShift} priority ${priority} ` +
+  `interfaces ${podInterfaces.length === 0 ? "none" : hash(...podInterfaces)} ` +
   `epoch ${epoch}${owesEpoch ? " over" : ""}`;
+
+/** Where the table of this listing has its bits of conntrack marks; null where it is not ours. */
+export function aboutPlace(listing: string): Pick<TableOptions, "epochBits" | "markShift"> | null {
+  const said = /comment "bulkhead \d+ log \d+ bits (\d+) shift (\d+) /.exec(listing);
+  return said === null ? null : { epochBits: Number(said[1]), markShift: Number(said[2]) };
+}
 
 const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, "0")}`;
 
 /** The bits of the conntrack mark that are ours. */
-export const markMask = ({ epochBits, markShift }: TableOptions): number =>
+export const markMask = ({ epochBits, markShift }: Pick<TableOptions, "epochBits" | "markShift">): number =>
   ((2 ** epochBits - 1) * 2 ** markShift) >>> 0;
 
 /** An epoch in its place in the conntrack mark. */
-export const epochMark = (options: TableOptions, epoch: number): number => (epoch * 2 ** options.markShift) >>> 0;
+export const epochMark = (options: Pick<TableOptions, "markShift">, epoch: number): number =>
+  (epoch * 2 ** options.markShift) >>> 0;
 
 const addressTypes = { "4": "ipv4_addr", "6": "ipv6_addr" } as const;
 
@@ -133,6 +148,8 @@ type Hook = "forward" | "input";
 export const hookNames: readonly Hook[] = ["forward", "input"];
 export const baseChain = (hook: Hook): string => `base_${hook}`;
 
+/** What `meta priority` says of a flow that the egress of a ruled source allowed. */
+const admitted = classid(pairKey(2 ** subjectBits - 2, 0));
 /** What `meta priority` says of a flow that every ruled direction allowed; no key of a pair or table is like it. */
 const passed = classid(pairKey(2 ** subjectBits - 1, 0));
 
@@ -167,6 +184,37 @@ const errors = "ct state related meta l4proto { icmp, ipv6-icmp } accept"; // sp
 /** Where each family of addresses has its maps. */
 export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
 
+/** The pod space that is held, and who was known to have an address: `held4`, `owners6`. */
+export const heldSet = (digit: string): string => `held${digit}`;
+export const ownersSet = (digit: string): string => `owners${digit}`;
+
+/** Where the entry of an unruled pod of this node leads: as source to the other end's rules, as destination to the end. */
+export const freeChain: Readonly<Record<Direction, string>> = { egress: "arrive", ingress: "end" };
+
+/** The rule of a drop id's chain. */
+export const denyRule = ({ logGroup }: TableOptions, id: string): string =>
+  `counter name ${denyChain(id)} log prefix "${logPrefix}${id} " group ${logGroup} snaplen 128 drop`;
+
+function strangers(options: TableOptions, direction: Direction, how: "tracked" | "header"): readonly string[] {
+  return strangerRules(direction, how, subjectAddress[direction][how], {
+    drop: denyChain(strangerDrop[direction]),
+    heldSet,
+    straysChain: mapName(direction, "strays"),
+    podInterfaces: options.podInterfaces,
+  });
+}
+
+function strangerChains(options: TableOptions, direction: Direction): readonly string[] {
+  const id = strangerDrop[direction];
+  const drop = denyChain(id);
+  return [
+    `counter ${drop} {`,
+    "}",
+    ...chain(drop, denyRule(options, id)),
+    ...chain(mapName(direction, "strays"), ...strayRules(direction, drop)),
+  ];
+}
+
 /** The table without anything in it, and without hooks. */
 export function skeleton(options: TableOptions, epoch: number): string[] {
   return [
@@ -177,10 +225,31 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     "}",
     ...maps("egress"),
     ...maps("ingress"),
+    ...Object.entries(addressTypes).flatMap(([digit, type]) => [
+      ...[`set ${heldSet(digit)} {`, `type ${type}`, "flags interval", "}"],
+      ...[`set ${ownersSet(digit)} {`, `type ${type}`, "}"],
+    ]),
+    ...strangerChains(options, "egress"),
+    ...strangerChains(options, "ingress"),
     // Reached when every ruled direction of a flow allowed it.
     ...chain("pass", `meta priority set ${passed}`),
-    ...chain("admit", "ct state invalid,untracked goto admit_header", ...dispatch("ingress", "tracked"), "goto pass"),
-    ...chain("admit_header", ...dispatch("ingress", "header"), "goto pass"),
+    // Reached when a ruled source is allowed to; `arrive` when the source is not ruled.
+    ...chain("admit", `meta priority set ${admitted}`, `goto ${freeChain.egress}`),
+    ...chain(
+      freeChain.egress,
+      "ct state invalid,untracked goto arrive_header",
+      ...dispatch("ingress", "tracked"),
+      ...strangers(options, "ingress", "tracked"),
+      `goto ${freeChain.ingress}`,
+    ),
+    ...chain(
+      "arrive_header",
+      ...dispatch("ingress", "header"),
+      ...strangers(options, "ingress", "header"),
+      `goto ${freeChain.ingress}`,
+    ),
+    // The destination is not ruled: what nobody judged is not stamped.
+    ...chain(freeChain.ingress, `meta priority ${admitted} goto pass`, "accept"),
     ...lookups("egress"),
     ...lookups("ingress"),
     ...chain(
@@ -189,20 +258,33 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
       errors,
       "ct state invalid,untracked goto judge_forward_header",
       ...dispatch("egress", "tracked"),
-      ...dispatch("ingress", "tracked"),
-      "accept",
+      ...strangers(options, "egress", "tracked"),
+      `goto ${freeChain.egress}`,
     ),
-    ...chain("judge_forward_header", ...dispatch("egress", "header"), ...dispatch("ingress", "header"), "accept"),
-    // The own node is no subject, and what it opens itself is exempt, replies included.
+    ...chain(
+      "judge_forward_header",
+      ...dispatch("egress", "header"),
+      ...strangers(options, "egress", "header"),
+      "goto arrive_header",
+    ),
+    // The own node is no subject, and what it opens itself is exempt, replies included: also where its address is of pod
+    // space, as that of a bridge is.
     ...chain(
       "judge_input",
       neighbours,
       errors,
       "ct state invalid,untracked goto judge_input_header",
       ...dispatch("egress", "tracked"),
+      "ct direction reply accept",
+      ...strangers(options, "egress", "tracked"),
       "accept",
     ),
-    ...chain("judge_input_header", ...dispatch("egress", "header"), "accept"),
+    ...chain(
+      "judge_input_header",
+      ...dispatch("egress", "header"),
+      ...strangers(options, "egress", "header"),
+      "accept",
+    ),
     "}",
   ];
 }

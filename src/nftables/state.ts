@@ -2,8 +2,8 @@
  * What a node's table holds, as data: classes and answers by content, and three things that change: which peer class an
  * address has, which subject class judges it, and which epoch is current.
  */
-import { type Family, parseAddress } from "../net/address.ts";
-import { rangeAt } from "../net/interval.ts";
+import { AddressSet, type Family, parseAddress } from "../net/address.ts";
+import { type Ranges, rangeAt } from "../net/interval.ts";
 import type { Direction } from "../policy/model/verdict.ts";
 import { untrusted } from "./epoch.ts";
 import type { Hash } from "./names.ts";
@@ -11,8 +11,15 @@ import type { PortTable } from "./port-table.ts";
 
 /** The peer class of addresses that no rule of this node tells apart from the rest of the world. */
 export const nobody: Hash = "";
-/** In place of a subject class: not judged in this direction, everything is allowed. */
-export const unruled: Hash = "";
+/** In place of a subject class: a pod of this node that is not judged in this direction, everything is allowed. */
+export const free: Hash = "free";
+/** In place of a subject class: an address without an entry, of no known pod of this node; everything is allowed. */
+export const outside: Hash = "";
+/** The same in this node's pod space: of a pod that is not known yet, or no more; everything is denied. */
+export const stranger: Hash = "stranger";
+
+/** Is this a class with a chain of its own? */
+export const isRuled = (subject: Hash): boolean => subject !== free && subject !== outside && subject !== stranger;
 
 /** Addresses `start..end` that are no pod and no node. */
 export interface NetPiece {
@@ -32,12 +39,18 @@ export interface DirectionState {
   readonly exact: Map<string, Hash>;
   /** Disjoint, ascending. */
   readonly nets: Record<Family, readonly NetPiece[]>;
-  /** Local address → subject class. */
+  /** Address of a pod of this node → subject class, or `free`. */
   readonly dispatch: Map<string, Hash>;
 }
 
 export interface KernelState extends Readonly<Record<Direction, DirectionState>> {
   readonly denies: Set<string>;
+  /** Addresses that only pods of this node can have: those without an entry in `dispatch` are strangers. */
+  held: AddressSet;
+  /** So are addresses behind the interfaces of this node's pods (`TableOptions.podInterfaces`), whatever they are. */
+  readonly byInterface: boolean;
+  /** Address → identity of the pod whose flows connection tracking may hold. Packets do not look at it. */
+  readonly owners: Map<string, Hash>;
   /** 0 is no epoch: flows that were never judged have it. */
   epoch: number;
   /** Something was closed, and the epoch that must follow has not begun: a process may end in between. */
@@ -81,6 +94,13 @@ export type Op =
       readonly from: readonly NetPiece[];
       readonly to: readonly NetPiece[];
     }
+  | {
+      readonly kind: "held";
+      readonly family: Family;
+      readonly from: Ranges<bigint>;
+      readonly to: Ranges<bigint>;
+    }
+  | { readonly kind: "owner"; readonly address: string; readonly from: Hash | null; readonly to: Hash | null }
   | { readonly kind: "owe"; readonly epoch: number }
   | { readonly kind: "epoch"; readonly to: number }
   | { readonly kind: "hooks" };
@@ -94,10 +114,13 @@ const emptyDirection = (): DirectionState => ({
   dispatch: new Map(),
 });
 
-export const emptyState = (): KernelState => ({
+export const emptyState = (byInterface = false): KernelState => ({
   egress: emptyDirection(),
   ingress: emptyDirection(),
   denies: new Set(),
+  held: AddressSet.empty,
+  byInterface,
+  owners: new Map(),
   epoch: untrusted,
   owesEpoch: false,
   hooked: false,
@@ -138,6 +161,14 @@ export function applyOp(state: KernelState, op: Op): void {
     case "nets":
       state[op.direction].nets[op.family] = op.to;
       break;
+    case "held": {
+      const other: Family = op.family === "IPv4" ? "IPv6" : "IPv4";
+      state.held = AddressSet.ofRanges(op.family, op.to).union(AddressSet.ofRanges(other, state.held.byFamily[other]));
+      break;
+    }
+    case "owner":
+      setOrDelete(state.owners, op.address, op.to);
+      break;
     case "owe":
       state.owesEpoch = true;
       break;
@@ -161,6 +192,13 @@ export function peerOf(state: DirectionState, address: string): Hash {
   const parsed = parseAddress(address);
   if (parsed === null) throw new Error(`not an address: ${address}`);
   return netPeer(state.nets[parsed.family], parsed.value);
+}
+
+/** The class that judges an address as a subject. */
+export function subjectAt(state: KernelState, direction: Direction, address: string): Hash {
+  const own = state[direction].dispatch.get(address);
+  if (own !== undefined) return own;
+  return state.byInterface || state.held.has(parseAddress(address)!) ? stranger : outside;
 }
 
 /** The table that answers a subject class about a peer class. */

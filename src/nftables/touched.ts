@@ -2,7 +2,13 @@
 import type { Direction } from "../policy/model/verdict.ts";
 import type { Hash } from "./names.ts";
 import type { PortTable } from "./port-table.ts";
-import type { DirectionState } from "./state.ts";
+import type { DirectionState, KernelState } from "./state.ts";
+
+/** Where two whole states may differ. */
+export interface Changed extends Readonly<Record<Direction, Touched>> {
+  /** Addresses of this node's pods whose owner may differ. */
+  readonly owners: ReadonlySet<string>;
+}
 
 /** Where two states may differ, in one direction. */
 export interface Touched {
@@ -18,8 +24,26 @@ export interface Touched {
   readonly answer: (subject: Hash, peer: Hash) => PortTable | null;
 }
 
+const untouched: Touched = {
+  exact: new Set(),
+  dispatch: new Set(),
+  nets: false,
+  subjects: new Set(),
+  peers: new Set(),
+  answer: () => null,
+};
+export const nothingTouched: Changed = { egress: untouched, ingress: untouched, owners: new Set() };
+
 /** Every place where two states can differ. */
-export function touchAll(before: DirectionState, after: DirectionState): Touched {
+export function touchAll(before: KernelState, after: KernelState): Changed {
+  return {
+    egress: touchAllOf(before.egress, after.egress),
+    ingress: touchAllOf(before.ingress, after.ingress),
+    owners: new Set([...before.owners.keys(), ...after.owners.keys()]),
+  };
+}
+
+function touchAllOf(before: DirectionState, after: DirectionState): Touched {
   return {
     exact: new Set([...before.exact.keys(), ...after.exact.keys()]),
     dispatch: new Set([...before.dispatch.keys(), ...after.dispatch.keys()]),
@@ -31,9 +55,7 @@ export function touchAll(before: DirectionState, after: DirectionState): Touched
 }
 
 /** Everything that any of several touches. */
-export function mergeTouched(
-  all: readonly Readonly<Record<Direction, Touched>>[],
-): Readonly<Record<Direction, Touched>> {
+export function mergeTouched(all: readonly Changed[]): Changed {
   const merge = (direction: Direction): Touched => {
     const own = all.map((touched) => touched[direction]);
     const union = (field: "exact" | "dispatch" | "subjects" | "peers"): Set<string> =>
@@ -47,5 +69,9 @@ export function mergeTouched(
       answer: own.length === 1 ? own[0]!.answer : () => null, // of several only the last still knows what it knew
     };
   };
-  return { egress: merge("egress"), ingress: merge("ingress") };
+  return {
+    egress: merge("egress"),
+    ingress: merge("ingress"),
+    owners: new Set(all.flatMap(({ owners }) => [...owners])),
+  };
 }

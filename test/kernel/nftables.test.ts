@@ -42,6 +42,7 @@ function observed(runner: Runner, clearMarks?: Runner["clearMarks"]): Runner & {
       return runner.run(script, format);
     },
     clearMarks: clearMarks ?? ((mask, first, last) => runner.clearMarks(mask, first, last)),
+    forgetFlows: (addresses) => runner.forgetFlows(addresses),
     close: () => runner.close(),
   };
 }
@@ -114,7 +115,7 @@ describeKernel("enforcer", () => {
       expect(await denied.there()).toBe(false);
       expect(await denied.there()).toBe(false);
       denied.close();
-      const counters = [...(await enforcer.counters())];
+      const counters = [...(await enforcer.counters())].filter(([, { packets }]) => packets > 0n);
       expect(counters).toHaveLength(1);
       const [id, counter] = counters[0]!;
       expect(counter.packets).toBe(2n);

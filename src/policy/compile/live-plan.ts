@@ -229,6 +229,7 @@ class Engine implements LivePlan {
       before !== undefined &&
       before.shape === shape &&
       before.pod.node === pod.node &&
+      before.pod.uid === pod.uid && // another pod of the same name: its addresses are another's (spec A18.7)
       before.pod.phase === pod.phase && // of two pods that report one address the running one has it
       families.every((family) => before.addresses[family]?.value === addresses[family]?.value);
     this.pods.set(key, pod);

@@ -189,7 +189,7 @@ export type Change =
 
 /** What a change may have altered, for readers that keep derived state. */
 export interface PlanDelta {
-  /** `namespace/name` of pods that came, went, or whose policy class, peer class or addresses may differ now. */
+  /** `namespace/name` of pods that came, went, became another of the same name, or whose policy class, peer class or addresses may differ now. */
   readonly pods: ReadonlySet<string>;
   /** Did the nodes' peer classes or addresses possibly change? */
   readonly nodes: boolean;
