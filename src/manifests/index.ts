@@ -4,6 +4,7 @@
  */
 import { formatCidr, parseCidr } from "../net/address.ts";
 import type { World } from "../policy/model/world.ts";
+import { applied, madeFromOldTemplates } from "./apply.ts";
 import { assemble } from "./assemble.ts";
 import { type Decoded, type DecodeOptions, decodeObject } from "./decode.ts";
 import { readInputs, readStdin } from "./input.ts";
@@ -83,8 +84,8 @@ export function loadStored(decoded: readonly Decoded[], options: ReadOptions): L
 }
 
 /**
- * `--with`: objects of `files` replace those of the same identity in `base`, where they stand, else are added. Options that
- * are left out are those of `base`.
+ * `--with`: objects of `files` replace those of the same identity in `base`, where they stand, else are added. A workload
+ * whose template changes makes new pods: its old ones are gone. What a cluster filled in, such as addresses, stays. Options that are left out are those of `base`.
  */
 export async function overlay(base: Loaded, files: readonly string[], options: ReadOptions = {}): Promise<Loaded> {
   const merged = { ...base.origin.options, ...options };
@@ -95,12 +96,13 @@ export async function overlay(base: Loaded, files: readonly string[], options: R
   const kept = below.records.flatMap((record) => {
     const replacing = byKey.get(identityKey(record));
     byKey.delete(identityKey(record));
-    return replacing ?? [record];
+    return replacing?.map((change) => applied(record, change)) ?? [record];
   });
+  const outdated = madeFromOldTemplates(below.records, named);
   const ignored = new Map(below.ignored);
   for (const [kind, count] of above.ignored) ignored.set(kind, (ignored.get(kind) ?? 0) + count);
   const reading: Reading = {
-    records: [...kept, ...[...byKey.values()].flat(), ...added],
+    records: [...kept.filter((record) => !outdated.has(record)), ...[...byKey.values()].flat(), ...added],
     problems: [...below.problems, ...above.problems],
     ignored,
     objects: below.objects + above.objects,

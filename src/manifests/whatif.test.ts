@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { documents, errorsOf, load } from "../../test/manifests/load.ts";
-import { type Loaded, overlay, without } from "./index.ts";
+import { type Loaded, loadStored, overlay, readStored, without } from "./index.ts";
 
 const base = documents(
   "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: red}}",
@@ -102,6 +102,75 @@ describe("--with", () => {
   test("and --without takes away from both", async () => {
     const both = await lay(await load(base), "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop}");
     expect(pods(without(both, ["pod/shop/p", "pod/shop/api-1"]))).toEqual(["shop/web"]);
+  });
+
+  describe("over a cluster's objects", () => {
+    const owner = [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: "web-abc", controller: true }];
+    const template = { metadata: { labels: { app: "web" } }, spec: { containers: [] } };
+    const stored = (apiVersion: string, kind: string, object: object) => readStored(object, { apiVersion, kind }, {});
+    const cluster = (): Loaded =>
+      loadStored(
+        [
+          stored("v1", "Namespace", { metadata: { name: "shop" } }),
+          stored("apps/v1", "Deployment", { metadata: { name: "web", namespace: "shop" }, spec: { template } }),
+          stored("v1", "Pod", {
+            metadata: {
+              name: "web-abc-1",
+              namespace: "shop",
+              labels: { app: "web", "pod-template-hash": "abc" },
+              ownerReferences: owner,
+            },
+            spec: { nodeName: "n" },
+            status: { phase: "Running", podIPs: [{ ip: "10.244.0.7" }] },
+          }),
+          stored("v1", "Service", {
+            metadata: { name: "web", namespace: "shop" },
+            spec: { clusterIPs: ["10.96.0.7"], selector: { app: "web" }, ports: [{ port: 80 }] },
+          }),
+        ],
+        {},
+      );
+    const deployment = (labels: string): string => `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {replicas: 5, template: {metadata: {labels: ${labels}}, spec: {containers: []}}}`;
+
+    test("they have no place, and no problems", () => {
+      expect(cluster().problems).toEqual([]);
+      expect(cluster().world.pods).toMatchObject([
+        { name: "web-abc-1", workload: { kind: "Deployment", name: "web" } },
+      ]);
+      expect(cluster().world.pods[0]?.source).toBeNull();
+    });
+
+    test("a new template makes new pods", async () => {
+      expect(pods(await lay(cluster(), deployment("{app: web, tier: new}")))).toEqual(["shop/web"]);
+    });
+
+    test("more replicas are pods as before", async () => {
+      const loaded = await lay(cluster(), deployment("{app: web}"));
+      expect(pods(loaded)).toEqual(["shop/web-abc-1"]);
+      expect(loaded.world.pods[0]?.replicas).toBe(5);
+    });
+
+    test("a Service keeps its address, a pod its own and its node", async () => {
+      const change = documents(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {ports: [{port: 81}]}",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web-abc-1, namespace: shop, labels: {app: other}}",
+      );
+      const { world } = await lay(cluster(), change);
+      expect(world.services).toMatchObject([{ clusterIPs: ["10.96.0.7"], ports: [{ port: 81 }] }]);
+      expect(world.pods.find(({ name }) => name === "web-abc-1")).toMatchObject({
+        labels: { app: "other" },
+        ips: ["10.244.0.7"],
+        node: "n",
+        phase: "Running",
+      });
+    });
+
+    test("--without names them as any other", () => {
+      expect(pods(without(cluster(), ["deploy/shop/web"]))).toEqual([]);
+    });
   });
 
   test("without objects is an error", async () => {

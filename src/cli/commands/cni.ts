@@ -91,12 +91,12 @@ export async function run(action: Action | undefined, options: CniOptions, io: I
       if (removedProgram) io.stdout.write(`${binDir}/bulkhead: removed\n`);
       if (removedConf.length === 0 && !removedProgram) io.stdout.write("not installed\n");
     } else {
-      const { planConf, withBulkhead } = await import("../../cni/conflist.ts");
+      const { ownName, planConf } = await import("../../cni/conflist.ts");
       const { readFolder } = await import("../../cni/conf-folder.ts");
       const files = readFolder(conf);
-      const source = files.find(({ name }) => name === planConf(files, settings).source);
-      if (source === undefined) throw new CliError(`${conf} has no network configuration`);
-      const { name, text } = withBulkhead(source, settings);
+      const { source, write } = planConf(files, settings);
+      if (source === null) throw new CliError(`${conf} has no network configuration`);
+      const { name, text } = write ?? files.find((file) => file.name === ownName(source))!;
       io.stderr.write(`${conf}/${name}\n`);
       io.stdout.write(text);
     }

@@ -91,7 +91,7 @@ function parsePods(text: string): number {
 }
 
 export async function run(options: VerifyOptions, io: Io): Promise<ExitCode> {
-  await needKernel();
+  await needKernel(options);
   const { family, protocol, output, podsPerWorkload, keepGoing = false, quiet = false } = options;
   const world = await readWorld(options, io);
   const { runVerify } = await import("../../sandbox/verify.ts");
@@ -109,9 +109,14 @@ export async function run(options: VerifyOptions, io: Io): Promise<ExitCode> {
 }
 
 /** Must come before anything is read or written: without root it starts the program again, inside a user namespace. */
-async function needKernel(): Promise<void> {
+async function needKernel({ filename = [] }: VerifyOptions): Promise<void> {
   if (process.platform !== "linux")
     throw new CliError("verify needs a Linux kernel", "can, explain, map, diff and test work everywhere.");
+  if (filename.length === 0 && process.getuid?.() !== 0)
+    throw new CliError(
+      "verify of a cluster needs root: the namespaces that others may make have no network to reach it by",
+      "kubectl get ns,nodes,pods,svc,deploy,sts,ds,netpol -A -o yaml | bulkhead verify -f -",
+    );
   const { obtainRights } = await import("../../netns/rights.ts");
   const rights = obtainRights();
   if (rights.granted) return;
