@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConfError, type ConfFile, ownName, planConf, withBulkhead } from "./conflist.ts";
+import { defaultSocket } from "./protocol.ts";
 
 const file = (name: string, value: unknown): ConfFile => ({ name, text: JSON.stringify(value) });
 const flannel = file("10-flannel.conflist", {
@@ -91,6 +92,17 @@ describe("what to do with a folder", () => {
     const changed = { ...flannel, text: flannel.text.replace("cbr0", "cbr1") };
     expect(planConf([changed, copy], {}).write).toEqual(withBulkhead(changed, {}));
     expect(planConf([flannel, copy], { socket: "/x" }).write).toEqual(withBulkhead(flannel, { socket: "/x" }));
+  });
+
+  test("settings that nobody mentions stay, also in a copy of another file", () => {
+    const slow = withBulkhead(flannel, { socket: "/x", timeoutSeconds: 30 });
+    expect(planConf([flannel, slow], { socket: "/x" }).write).toBeNull();
+    expect(planConf([flannel, slow], { socket: defaultSocket }).write).toEqual(
+      withBulkhead(flannel, { timeoutSeconds: 30 }),
+    );
+    expect(planConf([flannel, slow, other], {}).write).toEqual(
+      withBulkhead(other, { socket: "/x", timeoutSeconds: 30 }),
+    );
   });
 
   test("what others added to the copy stays", () => {

@@ -7,6 +7,7 @@
  * force whatever happens to the original.
  */
 import { createHash } from "node:crypto";
+import { defaultSocket } from "./protocol.ts";
 import { isObject, type JsonObject } from "./result.ts";
 
 export interface ConfFile {
@@ -14,7 +15,7 @@ export interface ConfFile {
   readonly text: string;
 }
 
-/** What the plugin is told in its entry; what is left out has the plugin's default. */
+/** What the plugin is told in its entry. What is left out stays as a copy that stands has it, else it is the plugin's default. */
 export interface PluginSettings {
   readonly socket?: string;
   readonly timeoutSeconds?: number;
@@ -67,11 +68,25 @@ function asList(file: ConfFile): { readonly list: JsonObject; readonly plugins: 
 }
 
 /** Our entry of the copy. `source` is for us: which text the copy was made from. */
-const entryFor = ({ name, text }: ConfFile, settings: PluginSettings): JsonObject => ({
+const entryFor = ({ name, text }: ConfFile, { socket, timeoutSeconds }: PluginSettings): JsonObject => ({
   type: pluginType,
-  ...settings,
+  ...(socket === undefined || socket === defaultSocket ? {} : { socket }),
+  ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
   source: { file: name, sha256: digest(text) },
 });
+
+/** The settings in a copy; none in what can't be read. */
+function settingsIn(copy: ConfFile): PluginSettings {
+  try {
+    const { socket, timeoutSeconds } = asList(copy).plugins.find(isBulkhead) ?? {};
+    return {
+      ...(typeof socket === "string" ? { socket } : {}),
+      ...(typeof timeoutSeconds === "number" ? { timeoutSeconds } : {}),
+    };
+  } catch {
+    return {};
+  }
+}
 
 /** The source with Bulkhead as its last plugin; all else is kept. @throws ConfError */
 export function withBulkhead(source: ConfFile, settings: PluginSettings): ConfFile {
@@ -114,11 +129,12 @@ export function planConf(files: readonly ConfFile[], settings: PluginSettings): 
     .reduce<ConfFile | null>((least, file) => (least === null || file.name < least.name ? file : least), null);
   const copies = files.filter(({ name }) => isOwn(name));
   if (first === null) return { source: null, write: null, remove: copies.map(({ name }) => name) };
-  const wanted = withBulkhead(first, settings);
+  const told = Object.assign({}, ...copies.map(settingsIn), settings) as PluginSettings;
+  const wanted = withBulkhead(first, told);
   const standing = copies.find(({ name }) => name === wanted.name);
   return {
     source: first.name,
-    write: standing !== undefined && isCurrent(standing, first, settings) ? null : wanted,
+    write: standing !== undefined && isCurrent(standing, first, told) ? null : wanted,
     remove: copies.map(({ name }) => name).filter((name) => name !== wanted.name),
   };
 }

@@ -142,7 +142,7 @@ describeChain("a pod's first packet", () => {
         table: { table: "bulkhead" },
         health: { host: "127.0.0.1", port: 0 },
         metrics: null,
-        cniSocket: socket,
+        cni: { socket, confDir: null },
       },
       { openFeed: () => feed, runner, network: home, log: new LogBook(), events: noEvents, signal: stop.signal },
     );
