@@ -29,12 +29,8 @@ export const rendered: readonly Rendered[] = [
   },
   {
     file: "uninstall.yaml",
-    about: "Takes the rules away from every node: docs/operations.md.",
-    values: { "namespace.create": "true", uninstall: "true" },
-  },
-  {
-    file: "cni/uninstall.yaml",
-    about: "Takes the CNI plugin and the rules away from every node: docs/operations.md.",
+    about: "Takes the CNI plugin, where it is, and the rules away from every node: docs/operations.md.",
+    // A plugin that stays behind without an agent would let no pod start: it is looked for in any case.
     values: { "namespace.create": "true", "cni.enabled": "true", uninstall: "true" },
   },
 ];

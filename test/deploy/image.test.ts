@@ -186,6 +186,13 @@ describeWith(missingRunc, "image in a container")("the image in a container", ()
     expect(container(capabilities, "nft", "--version").stdout).toMatch(/^nftables v/);
   });
 
+  test("finds all that it needs of the kernel, with the DaemonSet's capabilities", () => {
+    const { stdout } = container(capabilities, program, "agent", "--check", "--output=json");
+    const { findings } = JSON.parse(stdout) as { findings: readonly { name: string; state: string }[] };
+    const states = findings.map(({ name, state }) => `${name} ${state}`);
+    expect(states).toEqual(expect.arrayContaining(["rights ok", "nftables ok", "conntrack ok", "nflog ok", "table ok"]));
+  });
+
   test.each(["libnftables", "nft"])(
     "programs the kernel by %s with the DaemonSet's capabilities, and not with fewer",
     (backend) => {

@@ -248,10 +248,8 @@ describeApiServer("an API server", () => {
 
   afterAll(() => plane?.stop());
 
-  test.each([
-    ["install.yaml", "uninstall.yaml"],
-    ["cni/install.yaml", "cni/uninstall.yaml"],
-  ])("takes %s, and then %s in its place", async (install, uninstall) => {
+  const uninstall = "uninstall.yaml";
+  test.each(["install.yaml", "cni/install.yaml"])(`takes %s, and then ${uninstall} in its place`, async (install) => {
     const specOf = async (): Promise<unknown> => {
       const { spec } = (await plane.admin.get(namespaced)) as KubeObject;
       return spec!.template.spec;
