@@ -12,38 +12,42 @@ export interface AgentArguments {
   /** The Node's name. */
   readonly node: string;
   readonly netns: Pick<Namespace, "fd" | "run">;
-  readonly kubeconfig: string;
+  /** Of the API server, as pods get it from their environment. */
+  readonly server: URL;
+  /** What a kubelet mounts into pods: token and ca.crt. */
+  readonly serviceAccount: string;
   /** For its log. */
   readonly folder: string;
-  /** What runs: `node` and its flags up to the script. Default: the checkout's sources. */
+  /** What runs, up to the script. Default: the checkout's sources. */
   readonly command?: readonly string[];
+  /** More flags. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
 const root = new URL("../..", import.meta.url).pathname;
-const healthPort = 9471;
+const healthPort = 9650;
+
+/** `sh -c`: the service account where pods have it, in a mount namespace of its own; then the program. */
+const inPod =
+  'mount -t tmpfs run /run && mkdir -p /run/secrets/kubernetes.io && ln -s "$0" /run/secrets/kubernetes.io/serviceaccount && exec "$@"';
 
 export class LightAgent {
   readonly program: Program;
   readonly #netns: AgentArguments["netns"];
 
-  constructor({ node, netns, kubeconfig, folder, command, args = [], env = {} }: AgentArguments) {
+  constructor({ node, netns, server, serviceAccount, folder, command, args = [], env = {} }: AgentArguments) {
     this.#netns = netns;
-    const own = [
-      "agent",
-      "--node-name",
-      node,
-      "--kubeconfig",
-      kubeconfig,
-      "--health-address",
-      `127.0.0.1:${healthPort}`,
-    ];
-    this.program = new Program(`agent of ${node}`, [...(command ?? [join(root, "bulkhead")]), ...own, ...args], {
-      log: join(folder, `agent-${node}.log`),
-      netns: netns.fd,
-      env,
-    });
+    const program = [...(command ?? [join(root, "bulkhead")]), "agent", "--node-name", node, ...args];
+    this.program = new Program(
+      `agent of ${node}`,
+      ["unshare", "--mount", "--", "sh", "-c", inPod, serviceAccount, ...program],
+      {
+        log: join(folder, `agent-${node}.log`),
+        netns: netns.fd,
+        env: { KUBERNETES_SERVICE_HOST: server.hostname, KUBERNETES_SERVICE_PORT: server.port, ...env },
+      },
+    );
   }
 
   /** Resolves when /readyz says so. @throws Error with what it says, after `patience` ms */

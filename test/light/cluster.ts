@@ -142,7 +142,8 @@ export class LightCluster {
     const agent = new LightAgent({
       node: nodeName(node),
       netns: this.node(node),
-      kubeconfig: this.controlPlane.kubeconfig,
+      server: this.controlPlane.connection.server,
+      serviceAccount: this.controlPlane.serviceAccount,
       folder: this.folder,
       ...options,
     });

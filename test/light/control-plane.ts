@@ -1,6 +1,6 @@
 /** A real etcd and kube-apiserver, without kubelets and controllers, in the network namespace of the calling thread. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -35,6 +35,8 @@ export class ControlPlane {
   readonly connection: Connection;
   /** A path; for programs on nodes. */
   readonly kubeconfig: string;
+  /** A folder with token and ca.crt, as pods have it. */
+  readonly serviceAccount: string;
   readonly #folder: string;
 
   constructor({ folder, address, flags = [] }: ControlPlaneOptions) {
@@ -80,6 +82,10 @@ export class ControlPlane {
       { log: at("kube-apiserver.log") },
     );
     this.kubeconfig = at("kubeconfig");
+    this.serviceAccount = at("serviceaccount");
+    mkdirSync(this.serviceAccount);
+    writeFileSync(join(this.serviceAccount, "token"), token, { mode: 0o600 });
+    symlinkSync(at("certificates/apiserver.crt"), join(this.serviceAccount, "ca.crt"));
     const server = `https://${address}:${port}`;
     writeFileSync(this.kubeconfig, kubeconfig(server, at("certificates/apiserver.crt")), { mode: 0o600 });
     this.connection = {

@@ -1,0 +1,218 @@
+/** Streams of packets between pods of a light cluster, and when they began or ceased to arrive. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { socketAddress } from "../../src/netns/bytes.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  accept,
+  close,
+  connect,
+  int,
+  receive,
+  SOCK_RAW,
+  SOCK_STREAM,
+  send,
+  setOption,
+  socket,
+  wouldBlock,
+} from "../../src/netns/libc.ts";
+import { type Seat, tcpListener, udpSocket } from "../../src/netns/sockets.ts";
+import { now } from "../../test/fire/native.ts";
+
+/** Packets that are remembered; of 5,000 a second, thirteen seconds'. */
+export const ringSize = 65_536;
+
+/** Index in the flags that both threads share. */
+export const flag = { stop: 0, nap: 1, posted: 2, taken: 3 } as const;
+
+export interface StreamNote {
+  /** Packet number modulo `ringSize` → when the call that sent it began, and when it was seen at its destination (0: not yet); ms. */
+  readonly sent: Float64Array<SharedArrayBuffer>;
+  readonly arrived: Float64Array<SharedArrayBuffer>;
+  /** [0]: how many packets have been sent. */
+  readonly numbers: Int32Array<SharedArrayBuffer>;
+}
+
+export interface StreamData {
+  readonly id: number;
+  /** Each packet a new flow; packets of one UDP flow; of one TCP connection. */
+  readonly kind: "new" | "udp" | "tcp";
+  readonly sender: number;
+  readonly receiver: number;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+  readonly port: number;
+  /** Ticks between two packets. */
+  readonly every: number;
+  readonly note: StreamNote;
+}
+
+export interface Note {
+  readonly add?: StreamData;
+  readonly remove?: number;
+}
+
+export interface ProbeData {
+  readonly flags: Int32Array<SharedArrayBuffer>;
+  readonly port: MessagePort;
+  /** ms */
+  readonly tick: number;
+}
+
+/** Between two packets of a stream of new flows, in ms. */
+export const tick = 0.2;
+
+export class Stream {
+  readonly id: number;
+  readonly #note: StreamNote;
+  readonly #stop: () => void;
+
+  constructor(id: number, note: StreamNote, stop: () => void) {
+    this.id = id;
+    this.#note = note;
+    this.#stop = stop;
+  }
+
+  /** Packets that were sent at `from` or later, in order; `settled`: long enough ago to have arrived. */
+  packets(from: number): readonly { readonly sent: number; readonly arrived: number | null }[] {
+    const { sent, arrived, numbers } = this.#note;
+    const last = Atomics.load(numbers, 0);
+    const out: { sent: number; arrived: number | null }[] = [];
+    for (let number = last - 1; number >= Math.max(0, last - ringSize + 100); number--) {
+      const at = number % ringSize;
+      if (sent[at]! < from) break;
+      out.push({ sent: sent[at]!, arrived: arrived[at] === 0 ? null : arrived[at]! });
+    }
+    return out.reverse();
+  }
+
+  /**
+   * Waits until all packets of the last `quiet` ms had one fate.
+   * @param passes they arrived, or they did not
+   * @returns when the first of them was sent; null after `patience` ms
+   */
+  async until(passes: boolean, quiet = 15, patience = 10_000): Promise<number | null> {
+    const deadline = now() + patience;
+    while (now() < deadline) {
+      await sleep(quiet / 3);
+      const since = this.since(passes);
+      if (since !== null && now() - since >= quiet) return since;
+    }
+    return null;
+  }
+
+  /** When the first packet was sent of those that, up to now, all had one fate; null: the last had the other. */
+  since(passes: boolean): number | null {
+    const { sent, arrived, numbers } = this.#note;
+    const last = Atomics.load(numbers, 0) - 1; // the newest may still be on its way
+    let first: number | null = null;
+    for (let number = last - 1; number >= Math.max(0, last - ringSize + 100); number--) {
+      if ((arrived[number % ringSize] !== 0) !== passes) break;
+      first = sent[number % ringSize]!;
+    }
+    return first;
+  }
+
+  /** Sends nothing more. */
+  stop(): void {
+    this.#stop();
+  }
+}
+
+export class Probes {
+  readonly #flags = new Int32Array(new SharedArrayBuffer(16));
+  readonly #port: MessagePort;
+  readonly #worker: Worker;
+  readonly #ended: Promise<void>;
+  #ids = 0;
+
+  constructor() {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const data: ProbeData = { flags: this.#flags, port: port2, tick };
+    this.#worker = new Worker(new URL("probe-thread.ts", import.meta.url), { workerData: data, transferList: [port2] });
+    this.#ended = new Promise((resolve, reject) => {
+      this.#worker.once("exit", () => resolve());
+      this.#worker.once("error", reject);
+    });
+    this.#ended.catch(() => undefined);
+  }
+
+  /** A packet each tick, each of a new UDP flow. */
+  newFlows(from: Seat, to: Seat, port: number): Stream {
+    const receiver = udpSocket(to, port);
+    const v4 = from.address.length === 4;
+    const sender = from.namespace.run<number>(() => socket(v4 ? AF_INET : AF_INET6, SOCK_RAW, 255)); // IPPROTO_RAW
+    if (!v4) setOption(sender, 41, 36, int(1)); // IPV6_HDRINCL
+    return this.#add({ kind: "new", sender, receiver, from: from.address, to: to.address, port, every: 1 });
+  }
+
+  /** One UDP flow, which is answered once: established to connection tracking. A packet a millisecond. */
+  udpFlow(from: Seat, to: Seat, port: number, sourcePort: number): Stream {
+    const receiver = udpSocket(to, port);
+    const sender = udpSocket(from, sourcePort);
+    return this.#add({ kind: "udp", sender, receiver, from: from.address, to: to.address, port, every: 5 });
+  }
+
+  /** One TCP connection with some bytes a millisecond. @throws Error when it does not come about within a second */
+  async tcpFlow(from: Seat, to: Seat, port: number): Promise<Stream> {
+    const listener = tcpListener(to, port);
+    const sender = from.namespace.run<number>(() => socket(AF_INET, SOCK_STREAM, 0));
+    setOption(sender, 6, 1, int(1)); // TCP_NODELAY
+    connect(sender, socketAddress(to.address, port));
+    // The listener reports connections once there is data: the stream's own first four bytes, number 0.
+    const deadline = now() + 1000;
+    let sent = 0;
+    let receiver = wouldBlock;
+    while (receiver === wouldBlock) {
+      if (now() > deadline) throw new Error("a connection that is allowed does not come about");
+      await sleep(2);
+      if (sent === 0) sent = Math.max(0, trySend(sender));
+      receiver = accept(listener);
+    }
+    close(listener);
+    receive(receiver, new Uint8Array(4));
+    return this.#add({ kind: "tcp", sender, receiver, from: from.address, to: to.address, port, every: 5 });
+  }
+
+  async close(): Promise<void> {
+    Atomics.store(this.#flags, flag.stop, 1);
+    await this.#ended;
+    this.#port.close();
+  }
+
+  #add(data: Omit<StreamData, "id" | "note">): Stream {
+    const id = this.#ids++;
+    const note: StreamNote = {
+      sent: new Float64Array(new SharedArrayBuffer(8 * ringSize)),
+      arrived: new Float64Array(new SharedArrayBuffer(8 * ringSize)),
+      numbers: new Int32Array(new SharedArrayBuffer(4)),
+    };
+    this.#post({ add: { ...data, id, note } });
+    return new Stream(id, note, () => {
+      this.#post({ remove: id });
+      close(data.sender);
+      close(data.receiver);
+    });
+  }
+
+  /** Returns when the thread has taken the message. */
+  #post(message: Note): void {
+    this.#port.postMessage(message);
+    const posted = Atomics.add(this.#flags, flag.posted, 1) + 1;
+    for (;;) {
+      const taken = Atomics.load(this.#flags, flag.taken);
+      if (taken >= posted) return;
+      Atomics.wait(this.#flags, flag.taken, taken, 1000);
+    }
+  }
+}
+
+function trySend(fd: number): number {
+  try {
+    return send(fd, new Uint8Array(4));
+  } catch {
+    return wouldBlock; // not connected yet
+  }
+}

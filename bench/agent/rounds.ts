@@ -1,0 +1,125 @@
+/** Changes of policies and pods, one after another, and when the first packet was judged by each. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { now } from "../../test/fire/native.ts";
+import type { Stream } from "./probes.ts";
+import { seatOf } from "./seats.ts";
+import { namespace, type Passage, type Stage } from "./stage.ts";
+
+/** ms from the API server's answer to the writer until the first packet with the new verdict was sent, one for each change. */
+export interface Latencies {
+  readonly name: string;
+  readonly samples: readonly number[];
+}
+
+export interface RoundResults {
+  /** New connections: a policy comes, and goes. */
+  readonly deny: readonly number[];
+  readonly allow: readonly number[];
+  /** Flows that were established before. */
+  readonly udpCut: readonly number[];
+  readonly tcpCut: readonly number[];
+  /** A pod's label changes. */
+  readonly relabelClose: readonly number[];
+  readonly relabelOpen: readonly number[];
+  /** What the agent said of these changes. */
+  readonly passages: readonly Passage[];
+  /** ms of CPU time of the agent for one change. */
+  readonly cpu: number;
+  /** Packets whose verdict came back after it had changed: must be none. */
+  readonly flapping: number;
+  /** ms from sending the request to the API server's answer. */
+  readonly answer: readonly number[];
+}
+
+const pauseBetween = 10; // ms
+
+export async function measureRounds(stage: Stage, rounds: number): Promise<RoundResults> {
+  const { api } = stage.cluster;
+  const { probes, agent } = stage;
+  const [client, server, other] = [0, 1, 2].map((i) => seatOf(stage, i));
+  const results = {
+    deny: [] as number[],
+    allow: [] as number[],
+    udpCut: [] as number[],
+    tcpCut: [] as number[],
+    relabelClose: [] as number[],
+    relabelOpen: [] as number[],
+    answer: [] as number[],
+    flapping: 0,
+  };
+  const fresh = probes.newFlows(client!, server!, 7000);
+  const udp = probes.udpFlow(client!, server!, 7001, 7101);
+  const policy = stage.policy("deny", { podSelector: { matchLabels: { app: "pod-1" } }, policyTypes: ["Ingress"] });
+  const name = { kind: "NetworkPolicy", namespace, name: "deny" };
+
+  /** Makes a change; when the server had answered. */
+  const change = async (request: Promise<unknown>): Promise<number> => {
+    const asked = now();
+    await request;
+    const answered = now();
+    results.answer.push(answered - asked);
+    return answered;
+  };
+  const note = async (into: number[], stream: Stream, passes: boolean, answered: number): Promise<void> => {
+    const since = await stream.until(passes);
+    if (since === null)
+      throw new Error(`${passes ? "an allow" : "a deny"} does not take hold: ${agent.program.tail(5)}`);
+    into.push(since - answered);
+    if (flaps(stream, passes, since)) results.flapping++;
+  };
+
+  await fresh.until(true);
+  await udp.until(true);
+  await stage.quiet();
+  const before = { passages: stage.passages().length, cpu: agent.usage().cpu };
+  let changes = 0;
+  for (let i = 0; i < rounds; i++) {
+    const tcp = await probes.tcpFlow(client!, server!, 7002);
+    await tcp.until(true);
+    const denied = await change(api.create(policy));
+    await note(results.deny, fresh, false, denied);
+    await note(results.udpCut, udp, false, denied);
+    await note(results.tcpCut, tcp, false, denied);
+    tcp.stop();
+    await sleep(pauseBetween);
+    const allowed = await change(api.delete(name));
+    await note(results.allow, fresh, true, allowed);
+    await udp.until(true);
+    changes += 2;
+    await sleep(pauseBetween);
+  }
+  fresh.stop();
+  udp.stop();
+
+  // Only pods with a label may: the client has it, and loses it.
+  await api.create(
+    stage.policy("labelled", {
+      podSelector: { matchLabels: { app: "pod-2" } },
+      ingress: [{ from: [{ podSelector: { matchLabels: { role: "client" } } }] }],
+    }),
+  );
+  const labelled = probes.newFlows(client!, other!, 7003);
+  const pod = { kind: "Pod", namespace, name: "pod-0" };
+  const relabel = (role: string) => change(api.patch(pod, { metadata: { labels: { role } } }));
+  await note([], labelled, true, await relabel("client"));
+  for (let i = 0; i < rounds; i++) {
+    await note(results.relabelClose, labelled, false, await relabel("none"));
+    await sleep(pauseBetween);
+    await note(results.relabelOpen, labelled, true, await relabel("client"));
+    await sleep(pauseBetween);
+    changes += 2;
+  }
+  labelled.stop();
+  await api.delete({ ...name, name: "labelled" });
+  await stage.quiet();
+  return {
+    ...results,
+    passages: stage.passages().slice(before.passages),
+    cpu: (agent.usage().cpu - before.cpu) / (changes + 3),
+  };
+}
+
+/** In the 100 ms before it changed for good, had the verdict changed already? */
+function flaps(stream: Stream, passes: boolean, since: number): boolean {
+  return stream.packets(since - 5).some(({ sent, arrived }) => sent < since - 1 && (arrived !== null) === passes);
+}
