@@ -17,7 +17,7 @@ import { basename, join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { program } from "../../scripts/image/app.ts";
-import type { Arch } from "../../scripts/image/arch.ts";
+import { type Arch, npmArch } from "../../scripts/image/arch.ts";
 import { cacheFolder } from "../../scripts/image/cache.ts";
 import { run } from "../../scripts/image/run.ts";
 import { readLinkage } from "../../src/cni/elf.ts";
@@ -153,6 +153,18 @@ describeWith(missingImage, "image").each<Arch>(["amd64", "arm64"])("image for %s
       expect(status).toMatch(new RegExp(`^Package: ${name}\\nStatus: install ok installed$`, "m"));
     expect(readFileSync(join(rootFs, "etc/os-release"), "utf8")).toMatch(/^ID=/m);
   });
+
+  const emulator = `qemu-${{ amd64: "x86_64", arm64: "aarch64" }[arch]}-static`;
+  const canEmulate = arch !== own && process.getuid?.() === 0 && missingProgram(emulator) === null;
+  test.runIf(canEmulate)("runs on the other architecture, emulated", () => {
+    run("cp", [run("which", [emulator]).trim(), join(rootFs, "emulator")]);
+    const emulate = (...args: readonly string[]): string => run("chroot", [rootFs, "/emulator", ...args]);
+    expect(emulate("/usr/local/bin/node", "/opt/bulkhead/dist/cli/main.js", "--version")).toBe(`bulkhead ${version}\n`);
+    expect(emulate("/usr/local/bin/node", "--print", "process.arch")).toBe(`${npmArch[arch]}\n`);
+    const loads =
+      'import("/opt/bulkhead/dist/nftables/libnftables.js").then((one) => console.log(typeof one.loadLibnftables()))';
+    expect(emulate("/usr/local/bin/node", "--eval", loads)).toBe("object\n");
+  });
 });
 
 const missingRunc = findRunc() === null ? "runc, or the right to use it," : missingImage;
@@ -190,7 +202,9 @@ describeWith(missingRunc, "image in a container")("the image in a container", ()
     const { stdout } = container(capabilities, program, "agent", "--check", "--output=json");
     const { findings } = JSON.parse(stdout) as { findings: readonly { name: string; state: string }[] };
     const states = findings.map(({ name, state }) => `${name} ${state}`);
-    expect(states).toEqual(expect.arrayContaining(["rights ok", "nftables ok", "conntrack ok", "nflog ok", "table ok"]));
+    expect(states).toEqual(
+      expect.arrayContaining(["rights ok", "nftables ok", "conntrack ok", "nflog ok", "table ok"]),
+    );
   });
 
   test.each(["libnftables", "nft"])(
