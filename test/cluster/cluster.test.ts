@@ -163,8 +163,6 @@ describe.skipIf(why !== null)("a real cluster", () => {
   });
 
   test("a new pod under a default deny reaches nothing, from its first packet on", async () => {
-    const args = ["connect-many"]; // not a command of agnhost: the pod runs the probe below
-    void args;
     const target = db.ip(4).includes(":") ? `[${db.ip(4)}]:8080` : `${db.ip(4)}:8080`;
     const spec = {
       restartPolicy: "Never",

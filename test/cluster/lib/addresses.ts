@@ -17,7 +17,7 @@ export const machineInterface = (index: number): readonly string[] => [
 ];
 
 export const podCIDRs = (families: Families, node: number): readonly string[] =>
-  pick(families, `10.244.${node}.0/24`, `fd00:244:${node}::/64`);
+  pick(families, `10.244.${node}.0/24`, `fd00:244:0:${node}::/64`);
 
 export const clusterCIDRs = (families: Families): readonly string[] => pick(families, "10.244.0.0/16", "fd00:244::/48");
 
