@@ -81,7 +81,7 @@ export class Desired {
   #movePod(plan: Plan, key: string): readonly string[] {
     const pod = plan.pods.get(key);
     const before = this.#addressesOf.get(key) ?? [];
-    const now = pod === undefined || pod.hostNetwork || isFinished(pod) ? [] : pod.ips.flatMap(canonical);
+    const now = pod === undefined || pod.hostNetwork || isFinished(pod) ? [] : canonicalAll(pod.ips);
     if (now.length === 0) this.#addressesOf.delete(key);
     else this.#addressesOf.set(key, now);
     return [...before, ...now];
@@ -92,6 +92,12 @@ export class Desired {
     this.#nodeAddresses = [...plan.nodes.values()].flatMap((node) => node.ips.flatMap(canonical));
     return [...before, ...this.#nodeAddresses];
   }
+}
+
+/** The list itself where nothing has to be changed: there are very many pods. */
+function canonicalAll(ips: readonly string[]): readonly string[] {
+  const all = ips.flatMap(canonical);
+  return all.length === ips.length && all.every((text, i) => text === ips[i]) ? ips : all;
 }
 
 const canonical = (text: string): string[] => {

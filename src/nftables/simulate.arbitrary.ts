@@ -2,7 +2,7 @@
  * What the kernel does with a packet, over the abstract state: the lookups of `skeleton.ts` in their order. A packet that
  * runs through a commit sees one generation of rules and, from some lookup on, the next generation of sets.
  */
-import { type Family, families, parseAddress } from "../net/address.ts";
+import { type Address, type Family, families, parseAddress } from "../net/address.ts";
 import type { Protocol } from "../net/ports.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import type { Hash } from "./names.ts";
@@ -36,6 +36,15 @@ interface View {
   next(): KernelState;
 }
 
+const known = new Map<string, Address>();
+
+/** Simulations read few addresses, and those very often. */
+export function read(text: string): Address {
+  const found = known.get(text) ?? parseAddress(text)!;
+  known.set(text, found);
+  return found;
+}
+
 /** The fate of a packet in one state. */
 export const judge = (state: KernelState, packet: Packet): Fate => run({ rules: state, next: () => state }, packet);
 
@@ -57,14 +66,14 @@ function subject(view: View, direction: Direction, address: string, packet: Pack
   if (own === free) return allow;
   if (own !== undefined) return answer(view, direction, own, packet);
   const isStranger =
-    view.next().held.has(parseAddress(address)!) || (view.rules.byInterface && packet.behind?.has(address) === true);
+    view.next().held.has(read(address)) || (view.rules.byInterface && packet.behind?.has(address) === true);
   return isStranger ? strangerDrop[direction] : allow;
 }
 
 function answer(view: View, direction: Direction, subject: Hash, packet: Packet): Fate {
   if (!view.rules[direction].subjects.has(subject)) return "lost";
   const address = direction === "egress" ? packet.destination : packet.source;
-  const { family, value } = parseAddress(address)!;
+  const { family, value } = read(address);
   const peer = view.next()[direction].exact.get(address) ?? netPeer(view.next()[direction].nets[family], value);
   const pair = (state: DirectionState, key: Hash): Hash | undefined => state.subjects.get(subject)?.get(key);
   const own = pair(view.next()[direction], peer);

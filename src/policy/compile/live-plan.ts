@@ -29,14 +29,8 @@ import { type Members, type Shape, Shapes, sameRecord } from "./shapes.ts";
 
 type ByDirection<T> = Record<Direction, T>;
 
-interface PodState {
-  readonly pod: Pod;
-  /** null: finished or on the host network (spec A8.2, A17.4). */
-  readonly shape: Shape | null;
-  readonly addresses: Partial<Record<Family, Address>>;
-}
-
-type Owner = { readonly pod: string } | { readonly node: string };
+/** A pod by its key, or a node. There are very many pods: what can be had from the pod itself is not kept beside it. */
+type Owner = string | { readonly node: string };
 
 interface Delta {
   readonly pods: Set<string>;
@@ -63,12 +57,12 @@ class Engine implements LivePlan {
     joined: (shape, members) => this.#moved(shape, members),
     left: (shape, members) => this.#moved(shape, members),
   });
-  readonly #podStates = new Map<string, PodState>();
+  /** Shapes of pods by key; finished pods and those on the host network have none (spec A8.2, A17.4). */
+  readonly #podShapes = new Map<string, Shape>();
   readonly #policyStates = new Map<string, PolicyState>();
   readonly #groups = new Groups(this.#shapes, () => ++this.#lastId);
   readonly #owners = new AddressIndex<Owner>();
   readonly #nodeAddresses = new Map<string, { readonly owner: Owner; readonly addresses: readonly Address[] }>();
-  readonly #podOwners = new Map<string, Owner>();
   readonly #withoutAddress = new Set<string>();
   /** How many active policies look each port name up on destinations. */
   readonly #destinationNames = new Map<string, number>();
@@ -138,9 +132,9 @@ class Engine implements LivePlan {
     let best: Pod | null = null;
     let node: Node | null = null;
     for (const owner of this.#owners.at(parsed)) {
-      if ("node" in owner) node = this.nodes.get(owner.node)!;
+      if (typeof owner !== "string") node = this.nodes.get(owner.node)!;
       else {
-        const pod = this.pods.get(owner.pod)!;
+        const pod = this.pods.get(owner)!;
         if (best === null || compareClaims(pod, best) < 0) best = pod;
       }
     }
@@ -148,13 +142,14 @@ class Engine implements LivePlan {
   }
 
   policyClass(pod: Pod, direction: Direction): PolicyClass {
-    return this.#classes.policyClass(this.#judged(pod).shape, direction);
+    return this.#classes.policyClass(this.#shapeOf(pod), direction);
   }
 
   podPeer(pod: Pod, family: Family, direction: Direction): PeerClass {
-    const { shape, addresses, pod: known } = this.#judged(pod);
+    const shape = this.#shapeOf(pod);
+    const known = this.pods.get(namespacedName(pod))!;
     const split = this.#splits[direction];
-    const address = addresses[family];
+    const address = podAddresses(known)[family];
     const unknown = () => (known.ips.length > 0 ? none : split.unknown(family).covered);
     const addressGroups = address === undefined ? unknown() : split.current.find(address);
     return this.#classes.podPeer(shape, addressGroups, direction);
@@ -176,7 +171,8 @@ class Engine implements LivePlan {
   }
 
   addressDependent(pod: Pod, family: Family, direction: Direction): readonly AddressGroup[] {
-    return this.#judged(pod).pod.ips.length > 0 ? [] : this.#splits[direction].unknown(family).dependent;
+    this.#shapeOf(pod);
+    return this.pods.get(namespacedName(pod))!.ips.length > 0 ? [] : this.#splits[direction].unknown(family).dependent;
   }
 
   netClasses(direction: Direction): readonly NetClass[] {
@@ -207,59 +203,60 @@ class Engine implements LivePlan {
     return this.#judge.allowed(subject, peer);
   }
 
-  #judged(pod: Pod): PodState & { readonly shape: Shape } {
+  #shapeOf(pod: Pod): Shape {
     const key = namespacedName(pod);
-    const state = this.#podStates.get(key);
-    if (state === undefined) throw new RangeError(`pod ${key} is not in the plan`);
-    if (!hasShape(state)) throw new RangeError(`pod ${key} is finished or on the host network: it has no class`);
-    return state;
+    const shape = this.#podShapes.get(key);
+    if (shape !== undefined) return shape;
+    if (!this.pods.has(key)) throw new RangeError(`pod ${key} is not in the plan`);
+    throw new RangeError(`pod ${key} is finished or on the host network: it has no class`);
   }
 
   // ---- pods, namespaces, nodes --------------------------------------------------------------------------------------
 
   #putPod(pod: Pod): void {
     const key = namespacedName(pod);
-    const before = this.#podStates.get(key);
+    const before = this.pods.get(key);
+    const oldShape = this.#podShapes.get(key) ?? null;
     const takesPart = !pod.hostNetwork && !isFinished(pod);
     // The new shape first: groups that hold both must not look empty in between.
     const shape = takesPart ? this.#shapes.add(pod, key) : null;
-    if (before?.shape && before.shape !== shape) this.#shapes.remove(before.shape, key);
+    if (oldShape !== null && oldShape !== shape) this.#shapes.remove(oldShape, key);
     const addresses = takesPart ? podAddresses(pod) : {};
+    const old = before === undefined || oldShape === null ? {} : podAddresses(before);
     const same =
       before !== undefined &&
-      before.shape === shape &&
-      before.pod.node === pod.node &&
-      before.pod.uid === pod.uid && // another pod of the same name: its addresses are another's (spec A18.7)
-      before.pod.phase === pod.phase && // of two pods that report one address the running one has it
-      families.every((family) => before.addresses[family]?.value === addresses[family]?.value);
+      oldShape === shape &&
+      before.node === pod.node &&
+      before.uid === pod.uid && // another pod of the same name: its addresses are another's (spec A18.7)
+      before.phase === pod.phase && // of two pods that report one address the running one has it
+      families.every((family) => old[family]?.value === addresses[family]?.value);
     this.pods.set(key, pod);
-    this.#podStates.set(key, { pod, shape, addresses });
     if (same) return;
-    this.#forgetAddresses(key, before);
-    if (shape !== null) {
-      const owner: Owner = { pod: key };
-      this.#podOwners.set(key, owner);
-      for (const address of Object.values(addresses)) this.#owners.add(address, owner);
+    this.#forgetAddresses(key, old);
+    if (shape === null) this.#podShapes.delete(key);
+    else {
+      this.#podShapes.set(key, shape);
+      for (const address of Object.values(addresses)) this.#owners.add(address, key);
       if (pod.ips.length === 0) this.#withoutAddress.add(key);
     }
     this.#delta?.pods.add(key);
   }
 
   #removePod(key: string): void {
-    const before = this.#podStates.get(key);
+    const before = this.pods.get(key);
     if (before === undefined) return;
+    const shape = this.#podShapes.get(key);
     this.pods.delete(key);
-    this.#podStates.delete(key);
-    if (before.shape !== null) this.#shapes.remove(before.shape, key);
-    this.#forgetAddresses(key, before);
+    this.#podShapes.delete(key);
+    if (shape !== undefined) {
+      this.#shapes.remove(shape, key);
+      this.#forgetAddresses(key, podAddresses(before));
+    }
     this.#delta?.pods.add(key);
   }
 
-  #forgetAddresses(key: string, before: PodState | undefined): void {
-    const owner = this.#podOwners.get(key);
-    if (before === undefined || owner === undefined) return;
-    for (const address of Object.values(before.addresses)) this.#owners.remove(address, owner);
-    this.#podOwners.delete(key);
+  #forgetAddresses(key: string, addresses: Partial<Record<Family, Address>>): void {
+    for (const address of Object.values(addresses)) this.#owners.remove(address, key);
     this.#withoutAddress.delete(key);
   }
 
@@ -402,8 +399,8 @@ class Engine implements LivePlan {
     if (delta === null) return;
     delta.nets[direction] = true;
     for (const owner of this.#owners.within(entry.group.set)) {
-      if ("node" in owner) delta.nodes = true;
-      else delta.pods.add(owner.pod);
+      if (typeof owner === "string") delta.pods.add(owner);
+      else delta.nodes = true;
     }
     for (const key of this.#withoutAddress) delta.pods.add(key);
   }
@@ -432,8 +429,6 @@ class Engine implements LivePlan {
 }
 
 const none: readonly number[] = [];
-
-const hasShape = (state: PodState): state is PodState & { readonly shape: Shape } => state.shape !== null;
 
 function podAddresses(pod: Pod): Partial<Record<Family, Address>> {
   const addresses: Partial<Record<Family, Address>> = {};
