@@ -2,6 +2,7 @@
 import type { ClusterFeed } from "../kube/feed.ts";
 import { Enforcer, type EnforcerOptions } from "../nftables/enforcer.ts";
 import type { Runner } from "../nftables/runner.ts";
+import { formatPolicyRef } from "../policy/model/policy.ts";
 import { BridgeWatch } from "./bridge-watch.ts";
 import { type Condition, firstFailure } from "./condition.ts";
 import { EarlyAddresses } from "./early-addresses.ts";
@@ -47,6 +48,8 @@ export interface AgentDeps {
   readonly signal: AbortSignal;
 }
 
+/** Milliseconds that a transaction which is on its way has to end when the agent does; killing it is safe as well. */
+const endingTime = 5_000;
 /** Longer than any transaction takes: what is at work for so many ms will not come back. */
 const stuckAfter = 180_000;
 
@@ -74,6 +77,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     if (follower === null) return [{ name: "start", state: "failed", text: "starting" }];
     return [
       ...follower.conditions(),
+      ...refusals(enforcer),
       ...held.conditions(),
       bridges.condition(),
       ...(plugin?.conditions() ?? []),
@@ -134,22 +138,24 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
           if (held.update(plan!)) {
             const { cidrs } = held;
             log.info({ cidrs }, "unknown pods are held in this node's pod CIDRs");
-            mailbox.post({ act: (kernel) => kernel.hold(cidrs) });
+            if (enforcer !== null) mailbox.post({ act: (kernel) => kernel.hold(cidrs), done: () => held.done(cidrs) });
             bridges.look();
           }
           gate.saw(changes);
         },
       }),
       start: async (plan) => {
+        const { cidrs } = held;
         enforcer = await Enforcer.start(plan, {
           node,
           runner,
           ...table,
-          held: held.cidrs,
+          held: cidrs,
           podInterfaces: options.podInterfaces,
           watch: true,
           warn: (message) => log.warn({}, message),
         });
+        held.done(cidrs);
         return enforcer;
       },
     });
@@ -167,14 +173,30 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     try {
       bridges.start();
       tableWatch.start();
-      await running.run();
+      const ended = running.run().then(() => enforcer?.stop());
+      await Promise.race([ended, afterAbort(signal, endingTime)]);
     } finally {
       tableWatch.stop();
       bridges.stop();
       await plugin?.close();
-      await enforcer?.stop();
     }
   }
+}
+
+/** Resolves so many milliseconds after the signal. */
+function afterAbort(signal: AbortSignal, milliseconds: number): Promise<void> {
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => setTimeout(resolve, milliseconds).unref(), { once: true }),
+  );
+}
+
+/** Policies whose rules the kernel cannot hold; their pods are closed. */
+function refusals(enforcer: Enforcer | null): Condition[] {
+  return (enforcer?.refused() ?? []).map(({ direction, pods, policies, why }) => {
+    const names = policies.map(formatPolicyRef).join(", ");
+    const text = `${names}: ${direction} of ${pods.join(", ")} is closed: ${why}`;
+    return { name: "policies", state: "warning", text };
+  });
 }
 
 /** What the API server's watches are like. An outage stops no enforcement: the last rules stay, and the agent is ready. */

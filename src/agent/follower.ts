@@ -136,25 +136,23 @@ export class Follower {
   }
 
   async #begin(): Promise<void> {
-    const { feed, early, witness, signal } = this.#options;
+    const begun = performance.now();
+    this.#plan = compile(await this.#firstWorld());
+    this.#quarantine.suspectAll(this.#plan);
+    this.#options.witness.saw([]);
+    await this.#bring(nothing, null, begun);
+  }
+
+  /** A method of its own: nothing keeps the first world once it is compiled. */
+  async #firstWorld(): Promise<World> {
+    const { feed, early, signal } = this.#options;
     const aborted = new Promise<null>((resolve) =>
       signal.addEventListener("abort", () => resolve(null), { once: true }),
     );
-    const begun = performance.now();
-    this.#plan = compile(await read());
-    this.#quarantine.suspectAll(this.#plan);
-    witness.saw([]);
-    await this.#bring(nothing, null, begun);
-
-    // A function of its own: nothing here keeps the first world once it is compiled.
-    async function read(): Promise<World> {
-      const first = await Promise.race([feed.first, aborted]);
-      if (first === null) throw signal.reason;
-      const { world, problems } = first;
-      for (const problem of problems) note(problem);
-      return early.world(world);
-    }
-    const note = (problem: PolicyProblem): void => this.#note(problem);
+    const first = await Promise.race([feed.first, aborted]);
+    if (first === null) throw signal.reason;
+    for (const problem of first.problems) this.#note(problem);
+    return early.world(first.world);
   }
 
   async #work(work: Work | null): Promise<void> {

@@ -14,14 +14,22 @@ export interface HeldOptions {
 export class Held {
   readonly #options: HeldOptions;
   #cidrs: readonly string[] = [];
+  /** Those that the kernel holds. */
+  #inForce: readonly string[] = [];
   #hasNode = false;
 
   constructor(options: HeldOptions) {
     this.#options = options;
   }
 
+  /** What is to be held. */
   get cidrs(): readonly string[] {
     return this.#cidrs;
+  }
+
+  /** The kernel holds them. */
+  done(cidrs: readonly string[]): void {
+    this.#inForce = cidrs;
   }
 
   /** Takes in what the plan says of this node. @returns whether the space is another than before */
@@ -42,9 +50,11 @@ export class Held {
 
   conditions(): Condition[] {
     const { node, podInterfaces } = this.#options;
-    const known = [...this.#cidrs, ...podInterfaces.map((name) => `interface ${name}`)];
-    const space: Condition =
-      known.length > 0
+    const known = [...this.#inForce, ...podInterfaces.map((name) => `interface ${name}`)];
+    const isOnItsWay = this.#inForce.length === 0 && this.#cidrs.length > 0;
+    const space: Condition = isOnItsWay
+      ? { name: "held", state: "failed", text: `unknown pods are not yet held in ${this.#cidrs.join(", ")}` }
+      : known.length > 0
         ? { name: "held", state: "ok", text: `unknown pods are held in ${known.join(", ")}` }
         : {
             name: "held",

@@ -1,8 +1,10 @@
 /** What Prometheus is told. The library is loaded here, so that only an agent that runs pays for it. */
 import type { SourceStatus } from "../kube/feed.ts";
 import type { DropCounter, DropExplanation, TransactionStats } from "../nftables/enforcer.ts";
+import { strangerDrop } from "../nftables/strangers.ts";
 import type { Plan } from "../policy/compile/plan.ts";
 import { formatPolicyRef } from "../policy/model/policy.ts";
+import { directions } from "../policy/model/verdict.ts";
 import { type Condition, firstFailure } from "./condition.ts";
 import type { Passage } from "./follower.ts";
 
@@ -35,10 +37,9 @@ const mostDrops = 200;
 const patience = 2000;
 
 export async function openMetrics(about: MetricsSources): Promise<Metrics> {
-  const { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = await import("@prometheus-io/client");
+  const { Counter, Gauge, Histogram, Registry } = await import("@prometheus-io/client");
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
 
   const stages = new Histogram({
     name: "bulkhead_programming_seconds",
@@ -149,6 +150,39 @@ export async function openMetrics(about: MetricsSources): Promise<Metrics> {
     },
   });
 
+  // Of the library's own metrics of the process only these: the others cost timers and a hundred series a node.
+  new Gauge({
+    name: "process_resident_memory_bytes",
+    help: "Resident memory",
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss());
+    },
+  });
+  new Gauge({
+    name: "nodejs_heap_used_bytes",
+    help: "Memory in use on the JavaScript heap",
+    registers,
+    collect() {
+      this.set(process.memoryUsage().heapUsed);
+    },
+  });
+  new Counter({
+    name: "process_cpu_seconds_total",
+    help: "CPU time, user and system",
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage();
+      this.reset();
+      this.inc((user + system) / 1e6);
+    },
+  });
+  new Gauge({
+    name: "process_start_time_seconds",
+    help: "Start of the process",
+    registers,
+  }).set(performance.timeOrigin / 1000);
+
   return {
     applied({ received, begun, planned, inForce }, sent) {
       success.setToCurrentTime();
@@ -197,8 +231,9 @@ export function dropSeries(
 }
 
 function dropLabels(id: string, said: DropExplanation | null): DropSeries["labels"] {
-  // Counters of an earlier process's rules, until they are collected; and of pods that are not known.
-  if (said === null) return { direction: "", tier: "", policy: id };
+  for (const direction of directions)
+    if (id === strangerDrop[direction]) return { direction, tier: "", policy: "unknown pod" };
+  if (said === null) return { direction: "", tier: "", policy: id }; // of an earlier process's rules, until they are collected
   const policies = [...new Set(said.reasons.map(({ policy }) => formatPolicyRef(policy)))];
   const policy = policies.length <= 3 ? policies.join(", ") : `${policies.slice(0, 3).join(", ")} and others`;
   return { direction: said.direction, tier: said.tier, policy };

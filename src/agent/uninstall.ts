@@ -1,11 +1,8 @@
 /** Removes everything that the agent left in the kernel of this node. */
 import { removeTable } from "../nftables/enforcer.ts";
 import { openRunner } from "../nftables/runner.ts";
-import { defaultTableOptions, markMask, type TableOptions } from "../nftables/skeleton.ts";
 import { awaitLock } from "./lock.ts";
 import { type Network, ownNetwork } from "./network.ts";
-
-type Marks = Pick<TableOptions, "table" | "epochBits" | "markShift">;
 
 /** Milliseconds for an agent that is ending to end. */
 const patience = 30_000;
@@ -20,8 +17,7 @@ export interface UninstallDeps {
  * @returns what was done, a line each; nothing to do is no error
  * @throws Error when an agent runs on this node, and when the kernel refuses
  */
-export async function runUninstall(marks: Marks, signal: AbortSignal, deps: UninstallDeps = {}): Promise<string[]> {
-  const { table } = marks;
+export async function runUninstall(table: string, signal: AbortSignal, deps: UninstallDeps = {}): Promise<string[]> {
   const { network = ownNetwork, netns } = deps;
   const done: string[] = [];
   let pid = 0;
@@ -38,11 +34,11 @@ export async function runUninstall(marks: Marks, signal: AbortSignal, deps: Unin
   });
   const runner = await openRunner(netns === undefined ? {} : { netns });
   try {
-    const hadTable = await removeTable(runner, table);
-    done.push(hadTable ? `table inet ${table}: removed, with all its rules` : `table inet ${table}: there was none`);
-    const mask = markMask({ ...defaultTableOptions, ...marks });
-    const flows = await runner.clearMarks(mask, 1, mask);
-    done.push(`conntrack marks: cleared on ${flows} ${flows === 1 ? "connection" : "connections"}`);
+    done.push(
+      (await removeTable(runner, table))
+        ? `table inet ${table}: removed with all its rules; conntrack marks cleared`
+        : `table inet ${table}: there was none`,
+    );
   } finally {
     await runner.close();
     lock.release();

@@ -3,21 +3,32 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { runUninstall } from "../../src/agent/uninstall.ts";
 import { isolate, put, removePod, removePolicy } from "../../src/agent/worlds.arbitrary.ts";
+import type { ClusterEvent } from "../../src/kube/index.ts";
+import { NftablesError, type Runner } from "../../src/nftables/runner.ts";
+import type { World } from "../../src/policy/model/world.ts";
 import { describeKernel, requireKernel } from "../kernel/support.ts";
 import { pods, TestNodes, world } from "./node.ts";
-import { AgentProcess, agentOptions } from "./process.ts";
+import { Agent, AgentProcess, agentOptions, type InProcessDeps } from "./process.ts";
 
 describeKernel("an agent on a node", () => {
   let nodes: TestNodes;
-  const agents: AgentProcess[] = [];
+  const agents: Agent[] = [];
+  const processes: AgentProcess[] = [];
 
-  const start = async (more: Parameters<typeof agentOptions>[0] = {}): Promise<AgentProcess> => {
-    const agent = await AgentProcess.start(nodes.namespace, await agentOptions(more));
+  const start = async (deps: InProcessDeps = {}): Promise<Agent> => {
+    const agent = new Agent(nodes.namespace, await agentOptions(), deps);
     agents.push(agent);
     return agent;
   };
-  const ready = async (from = world): Promise<AgentProcess> => {
-    const agent = await start();
+  const ready = async (from: Partial<World> = world, deps: InProcessDeps = {}): Promise<Agent> => {
+    const agent = await start(deps);
+    agent.begin(from);
+    await agent.ready();
+    return agent;
+  };
+  const readyProcess = async (from: Partial<World>): Promise<AgentProcess> => {
+    const agent = await AgentProcess.start(nodes.namespace, await agentOptions());
+    processes.push(agent);
     agent.begin(from);
     await agent.ready();
     return agent;
@@ -31,7 +42,8 @@ describeKernel("an agent on a node", () => {
     nodes = new TestNodes();
   });
   afterEach(async () => {
-    for (const agent of agents.splice(0)) await agent.end("SIGKILL");
+    for (const agent of agents.splice(0)) await agent.end();
+    for (const agent of processes.splice(0)) await agent.end("SIGKILL");
     nodes.close();
   });
 
@@ -79,10 +91,10 @@ describeKernel("an agent on a node", () => {
       denied6: nodes.stream("evil", "db", 1),
       unknown: nodes.stream("stranger", "db"),
     };
-    await ready(closed);
+    await readyProcess(closed);
     nodes.start();
     for (const signal of ["SIGTERM", "SIGKILL", "SIGKILL"] as const) {
-      const agent = agents.at(-1)!;
+      const agent = processes.at(-1)!;
       // Changes without end, so that a kill comes in the middle of one.
       const storm = setInterval(() => {
         for (let i = 0; i < 20; i++) {
@@ -95,7 +107,7 @@ describeKernel("an agent on a node", () => {
       expect(await agent.end(signal)).toBe(signal === "SIGTERM" ? 0 : null);
       clearInterval(storm);
       await sleep(50);
-      await ready(closed);
+      await readyProcess(closed);
     }
     await nodes.pause();
     expect(streams.allowed.sent).toBeGreaterThan(500);
@@ -114,7 +126,7 @@ describeKernel("an agent on a node", () => {
     expect((await second.page("/healthz"))?.status).toBe(200);
     const flow = nodes.stream("web", "db");
     expect(await nodes.passes(flow)).toBe(true);
-    expect(await first.end("SIGTERM")).toBe(0);
+    await first.end();
     await second.ready();
     expect(await nodes.passes(flow)).toBe(false);
   });
@@ -139,17 +151,88 @@ describeKernel("an agent on a node", () => {
     const agent = await ready({ ...world, policies: [isolate("db", "db")] });
     const flow = nodes.stream("web", "db");
     expect(await nodes.passes(flow)).toBe(false);
-    await agent.end("SIGTERM");
+    await agent.end();
     expect(await nodes.passes(flow)).toBe(false);
-    const marks = { table: "bulkhead", epochBits: 16, markShift: 16 };
     const uninstall = (): Promise<string[]> =>
-      runUninstall(marks, new AbortController().signal, { network: nodes.namespace, netns: nodes.namespace.fd });
-    expect(await uninstall()).toEqual([
-      "table inet bulkhead: removed, with all its rules",
-      expect.stringMatching(/^conntrack marks: cleared on \d+ connections?$/),
-    ]);
+      runUninstall("bulkhead", new AbortController().signal, { network: nodes.namespace, netns: nodes.namespace.fd });
+    expect(await uninstall()).toEqual(["table inet bulkhead: removed with all its rules; conntrack marks cleared"]);
     expect(await nodes.passes(flow)).toBe(true);
-    expect((await uninstall())[0]).toBe("table inet bulkhead: there was none");
+    expect(await uninstall()).toEqual(["table inet bulkhead: there was none"]);
+  });
+
+  test("a kernel that refuses keeps the rules before, is tried again, and all of it is said", async () => {
+    let refuses = false;
+    const told: ClusterEvent[] = [];
+    const runner = (real: Runner): Runner => ({
+      ...real,
+      run: async (script, format) => {
+        if (refuses && !script.startsWith("list"))
+          throw new NftablesError("Error: Could not process rule: No buffer space", script);
+        return real.run(script, format);
+      },
+    });
+    const agent = await ready(
+      { ...world, policies: [isolate("db", "db", ["web"])] },
+      { runner, events: { tell: (event) => void told.push(event) } },
+    );
+    const [allowed, denied, far] = [nodes.stream("web", "db"), nodes.stream("evil", "db"), nodes.stream("far", "web")];
+    refuses = true;
+    agent.tell(put.policy(isolate("web", "web")));
+    await eventually(async () => (await agent.page("/readyz"))?.status === 503);
+    expect((await agent.page("/readyz"))?.text).toContain("No buffer space");
+    expect((await agent.page("/healthz"))?.status).toBe(200);
+    expect([await nodes.passes(allowed), await nodes.passes(denied), await nodes.passes(far)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+    expect(told[0]).toMatchObject({ type: "Warning", reason: "ProgrammingFailed" });
+    refuses = false;
+    await agent.ready();
+    expect([await nodes.passes(allowed), await nodes.passes(denied), await nodes.passes(far)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  test("a policy that is not understood is named, and the agent is ready", async () => {
+    const told: ClusterEvent[] = [];
+    const agent = await start({ events: { tell: (event) => void told.push(event) } });
+    const policy = { kind: "NetworkPolicy", namespace: "shop", name: "db" } as const;
+    agent.begin({ ...world, policies: [isolate("db", "db")] }, [
+      { policy, uid: "u", message: "spec.x: unknown field" },
+    ]);
+    await agent.ready();
+    expect((await agent.page("/readyz?verbose"))?.text).toContain(
+      "[!]policies warning: NetworkPolicy shop/db: spec.x: unknown field",
+    );
+    expect((await agent.page("/metrics"))?.text).toContain("bulkhead_policy_problems 1");
+    expect(told).toEqual([
+      { type: "Warning", reason: "PolicyFailsClosed", message: "spec.x: unknown field", policy, uid: "u" },
+    ]);
+  });
+
+  test("the API server is away: the rules stay, the agent is ready and says it", async () => {
+    const agent = await ready({ ...world, policies: [isolate("db", "db")] });
+    agent.feed.sources = agent.feed.sources.map((one) => ({ ...one, connected: false, error: "connection refused" }));
+    expect((await agent.page("/readyz?verbose"))?.text).toContain(
+      "[!]pods warning: not watched, the last rules stay: connection refused",
+    );
+    expect((await agent.page("/readyz"))?.text).toBe("ok\n");
+    expect(await nodes.passes(nodes.stream("web", "db"))).toBe(false);
+  });
+
+  test("drops are counted by policy, and strangers' too", async () => {
+    const agent = await ready({ ...world, policies: [isolate("db", "db")] });
+    await nodes.passes(nodes.stream("web", "db"));
+    await nodes.passes(nodes.stream("stranger", "web"));
+    const { text } = (await agent.page("/metrics"))!;
+    const dropped = text.split("\n").filter((line) => line.startsWith("bulkhead_dropped_packets_total{"));
+    expect(dropped.sort()).toEqual([
+      'bulkhead_dropped_packets_total{direction="egress",tier="",policy="unknown pod"} 1',
+      'bulkhead_dropped_packets_total{direction="ingress",tier="NetworkPolicy",policy="NetworkPolicy shop/db"} 1',
+    ]);
   });
 
   test("pages", async () => {

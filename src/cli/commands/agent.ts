@@ -145,10 +145,10 @@ export async function run(options: AgentCommandOptions, io: Io): Promise<ExitCod
   return enforce(options, io);
 }
 
-async function uninstall({ table, markMask }: AgentCommandOptions, io: Io): Promise<ExitCode> {
+async function uninstall({ table }: AgentCommandOptions, io: Io): Promise<ExitCode> {
   const { runUninstall } = await import("../../agent/uninstall.ts");
   try {
-    for (const line of await runUninstall({ table, ...markMask }, io.signal)) io.stdout.write(`${line}\n`);
+    for (const line of await runUninstall(table, io.signal)) io.stdout.write(`${line}\n`);
   } catch (error) {
     throw new CliError(error instanceof Error ? error.message : String(error));
   }
@@ -201,6 +201,8 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
     });
     events.close();
     client.close();
+    // A transaction that takes longer than an ending agent waits for is the kernel's: it commits all of it or nothing.
+    setTimeout(() => process.exit(), 500).unref();
     return 0;
   } catch (error) {
     return fault(error, log);
@@ -223,8 +225,11 @@ async function agentOptions(options: AgentCommandOptions): Promise<AgentOptions>
     );
   const { parseCidr } = await import("../../net/address.ts");
   for (const cidr of podCidr) if (parseCidr(cidr) === null) throw new CliError(`--pod-cidr ${cidr}: not a CIDR`);
-  for (const name of podInterface)
-    if (!/^[^\s/*"\\]{1,15}\*?$/.test(name)) throw new CliError(`--pod-interface ${name}: not a name of an interface`);
+  try {
+    (await import("../../nftables/strangers.ts")).checkedInterfaces(podInterface);
+  } catch (error) {
+    throw new CliError(`--pod-interface: ${(error as Error).message}`);
+  }
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(table)) throw new CliError(`--table ${table}: not a name of a table`);
   const { cniSocket = existsSync(dirname(defaultSocket)) ? defaultSocket : null, cniConfDir = null } = options;
   return {
