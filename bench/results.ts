@@ -12,8 +12,8 @@ export interface Figure {
   readonly what: string;
   readonly unit: string;
   readonly better: "less" | "more";
-  /** Which of the samples counts. */
-  readonly statistic: "median" | "best";
+  /** Which of the samples counts; p95 and p99: that share of them is better, or as good. */
+  readonly statistic: "median" | "best" | "worst" | "p95" | "p99";
   readonly samples: readonly number[];
   readonly target?: Target;
   /** What the number leaves open: counts, checksums, CPU time. */
@@ -29,6 +29,17 @@ export interface Suite {
   readonly figures: readonly Figure[];
   /** Sentences for the reader. */
   readonly notes: readonly string[];
+  /** Figures of this run beside those that others have published. */
+  readonly comparison?: Comparison;
+}
+
+export interface Comparison {
+  readonly title: string;
+  /** Of the columns; the first is that of the measures. */
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Where the figures of others are from. */
+  readonly sources: readonly string[];
 }
 
 export interface Machine {

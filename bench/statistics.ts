@@ -42,7 +42,8 @@ export function medianInterval(values: readonly number[]): readonly [low: number
 /** The number that a figure stands for. */
 export function figureValue({ statistic, better, samples }: Figure): number {
   if (statistic === "median") return median(samples);
-  return better === "less" ? Math.min(...samples) : Math.max(...samples);
+  const share = { best: 0, p95: 0.95, p99: 0.99, worst: 1 }[statistic];
+  return quantile(samples, better === "less" ? share : 1 - share);
 }
 
 /** null: it has no target. */

@@ -1,7 +1,7 @@
 /** Figures as text. */
 import type { ConnectivityClasses } from "../src/policy/analyze/connectivity-classes.ts";
 import type { Figure, Suite } from "./results.ts";
-import { figureValue, isMet, medianDeviation, medianInterval } from "./statistics.ts";
+import { figureValue, isMet, median, medianDeviation, medianInterval } from "./statistics.ts";
 
 /** Three significant digits, no exponent. */
 export function formatNumber(value: number): string {
@@ -24,11 +24,13 @@ const withUnit = (value: number, unit: string): string =>
 export const formatValue = (figure: Figure): string => withUnit(figureValue(figure), figure.unit);
 
 /** `median 12.1, ± 0.3 (MAD), 95 % 11.8 to 12.9, 20 samples`. */
-export function formatNoise({ samples, statistic, unit }: Figure): string {
+export function formatNoise({ samples, statistic, unit, better }: Figure): string {
   const n = `${samples.length} sample${samples.length === 1 ? "" : "s"}`;
   if (samples.length === 1) return n;
-  const worst = Math.max(...samples);
+  const worst = better === "less" ? Math.max(...samples) : Math.min(...samples);
   if (statistic === "best") return `best of ${samples.length}, worst ${withUnit(worst, unit)}`;
+  if (statistic !== "median")
+    return `${statistic} of ${samples.length}, median ${withUnit(median(samples), unit)}, worst ${withUnit(worst, unit)}`;
   const [low, high] = medianInterval(samples);
   const range = samples.length < 6 ? "all" : "95 %";
   return `median of ${samples.length}, MAD ${withUnit(medianDeviation(samples), unit)}, ${range} in ${formatNumber(low)} to ${formatNumber(high)}`;

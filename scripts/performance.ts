@@ -1,6 +1,6 @@
 /** Writes docs/performance.md from the results of a run: `npm run docs:performance [-- FILE]`. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { type Figure, latest, type Results, readResults, type Suite } from "../bench/results.ts";
+import { type Comparison, type Figure, latest, type Results, readResults, type Suite } from "../bench/results.ts";
 import { isMet } from "../bench/statistics.ts";
 import { byGroup, formatNoise, formatTarget, formatValue } from "../bench/table.ts";
 
@@ -21,7 +21,17 @@ function table(figures: readonly Figure[]): string {
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-function suiteSection({ name, command, seconds, figures, notes }: Suite): string {
+function comparisonSection({ title, head, rows, sources }: Comparison): string {
+  const lines = [head, head.map(() => "---"), ...rows.map((row) => row.map(cell))];
+  return `### ${title}
+
+${lines.map((row) => `| ${row.join(" | ")} |`).join("\n")}
+
+${sources.map((source) => `- ${source}`).join("\n")}
+`;
+}
+
+function suiteSection({ name, command, seconds, figures, notes, comparison }: Suite): string {
   return `## ${capital(name)}
 
 \`${command}\`, ${seconds.toFixed(0)} s
@@ -29,7 +39,7 @@ function suiteSection({ name, command, seconds, figures, notes }: Suite): string
 ${Array.from(byGroup(figures), ([group, members]) => `${group === "" ? "" : `### ${capital(group)}\n\n`}${table(members)}`).join("\n\n")}
 
 ${notes.map((note) => `- ${note}`).join("\n")}
-`;
+${comparison === undefined ? "" : `\n${comparisonSection(comparison)}`}`;
 }
 
 function targetsSection(figures: readonly Figure[]): string {

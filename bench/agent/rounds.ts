@@ -5,12 +5,7 @@ import type { Stream } from "./probes.ts";
 import { seatOf } from "./seats.ts";
 import { namespace, type Passage, type Stage } from "./stage.ts";
 
-/** ms from the API server's answer to the writer until the first packet with the new verdict was sent, one for each change. */
-export interface Latencies {
-  readonly name: string;
-  readonly samples: readonly number[];
-}
-
+/** Latencies: ms from the API server's answer to the writer until the first packet with the new verdict was sent. */
 export interface RoundResults {
   /** New connections: a policy comes, and goes. */
   readonly deny: readonly number[];
@@ -119,7 +114,7 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
   };
 }
 
-/** In the 100 ms before it changed for good, had the verdict changed already? */
+/** In the 5 ms before it changed for good, had the verdict changed already? */
 function flaps(stream: Stream, passes: boolean, since: number): boolean {
   return stream.packets(since - 5).some(({ sent, arrived }) => sent < since - 1 && (arrived !== null) === passes);
 }

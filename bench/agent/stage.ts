@@ -20,6 +20,18 @@ export interface Passage {
   readonly transactions: readonly string[];
 }
 
+/** The agent's way to its first rules. */
+export interface Started {
+  /** From the start of its process until it was ready. */
+  readonly milliseconds: number;
+  /** Of these, for the plan and the kernel, with the cluster known. */
+  readonly kernel: number;
+  /** ms of CPU time */
+  readonly cpu: number;
+  /** MB */
+  readonly peak: number;
+}
+
 export interface StageOptions {
   readonly crowd?: CrowdSize;
   /** The agent's program; see `LightAgent`. */
@@ -31,6 +43,7 @@ export class Stage {
   readonly cluster: LightCluster;
   readonly agent: LightAgent;
   readonly probes = new Probes();
+  readonly started: Started;
   /** `pod-0`, `pod-1`…, on node 0. */
   readonly pods: readonly LightPod[];
 
@@ -52,17 +65,22 @@ export class Stage {
         })),
       );
       for (const { name } of pods) await cluster.kubelet(0).report(`${namespace}/${name}`);
+      say("starting the agent");
+      const begun = performance.now();
       const agent = cluster.startAgent(0, { command, args: ["--verbose"] });
-      await agent.ready();
+      await agent.ready(300_000);
+      const { cpu, peak } = agent.usage();
+      const started = { milliseconds: performance.now() - begun, kernel: firstRules(agent), cpu, peak };
       forgetFlowsSoon(cluster);
-      return new Stage(cluster, agent, pods);
+      return new Stage(cluster, agent, pods, started);
     } catch (error) {
       await cluster.close();
       throw error;
     }
   }
 
-  private constructor(cluster: LightCluster, agent: LightAgent, pods: readonly LightPod[]) {
+  private constructor(cluster: LightCluster, agent: LightAgent, pods: readonly LightPod[], started: Started) {
+    this.started = started;
     this.cluster = cluster;
     this.agent = agent;
     this.pods = pods;
@@ -93,6 +111,14 @@ export class Stage {
     await this.probes.close();
     await this.cluster.close();
   }
+}
+
+/** ms that the agent says its first rules took. */
+function firstRules({ program }: LightAgent): number {
+  const line = readFileSync(program.log, "utf8")
+    .split("\n")
+    .find((one) => one.includes("the first rules are in force"));
+  return line === undefined ? Number.NaN : (JSON.parse(line) as { milliseconds: number }).milliseconds;
 }
 
 /** Thousands of flows of one packet a second must not fill connection tracking. */
