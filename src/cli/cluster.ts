@@ -13,7 +13,7 @@ export interface Cluster {
   /** For messages: `context "prod" (https://10.0.0.1:6443)`. */
   readonly description: string;
   /** Reads everything that has a part in network policy, once. */
-  load(options: ReadOptions): Promise<Loaded>;
+  load(options: ReadOptions, signal?: AbortSignal): Promise<Loaded>;
 }
 
 interface OpenOptions extends ClusterOptions {
@@ -28,10 +28,14 @@ interface OpenOptions extends ClusterOptions {
 export async function openCluster(options: OpenOptions, io: Io): Promise<Cluster> {
   const connection = await connect(options, io);
   const silence = requestTimeout(options.requestTimeout);
+  const limits = silence === undefined ? {} : { silence };
   return {
     namespace: connection.namespace,
     description: connection.description,
-    load: (read) => inWords(connection, () => loadAll(connection, silence, read, io)),
+    load: (read, signal) =>
+      inWords(connection, () =>
+        loadAll(connection, { read, ...limits, ...(signal === undefined ? {} : { signal }) }, io),
+      ),
   };
 }
 
@@ -81,12 +85,15 @@ async function inWords<T>({ description }: Connection, work: () => Promise<T>): 
   }
 }
 
-async function loadAll(
-  connection: Connection,
-  silence: number | undefined,
-  read: ReadOptions,
-  io: Io,
-): Promise<Loaded> {
+interface Reading {
+  readonly read: ReadOptions;
+  /** ms */
+  readonly silence?: number;
+  readonly signal?: AbortSignal;
+}
+
+async function loadAll(connection: Connection, reading: Reading, io: Io): Promise<Loaded> {
+  const { read } = reading;
   const { openClient } = await import("../kube/client.ts");
   const { loadStored } = await import("../manifests/index.ts");
   // An exec plugin may ask someone to log in, which no connection should wait for.
@@ -95,7 +102,9 @@ async function loadAll(
   const progress = new Progress(connection.description, io);
   const client = openClient(connection);
   try {
-    const answers = await Promise.all(listedKinds.map((kind) => listOne(client, kind, silence, read, progress)));
+    const [first, ...others] = listedKinds.map((kind) => () => listOne(client, kind, reading, progress));
+    // Credentials are settled by one request: the API server ends the connections of those that it does not accept.
+    const answers = [await first!(), ...(await Promise.all(others.map((list) => list())))];
     progress.end();
     const refused = answers.filter((answer) => "refusal" in answer);
     if (refused.length > 0) refuse(connection, refused, read, io);
@@ -120,8 +129,7 @@ interface Refusal {
 async function listOne(
   client: Client,
   kind: ListedKind,
-  silence: number | undefined,
-  read: ReadOptions,
+  { read, ...limits }: Reading,
   progress: Progress,
 ): Promise<Answer> {
   const { listObjects } = await import("../kube/list.ts");
@@ -133,7 +141,7 @@ async function listOne(
     const objects = await listObjects(client, path, (object) => readStored(object, kind, read), {
       onProgress: (count) => progress.tell(resource, count),
       ...(labelSelector === undefined ? {} : { labelSelector }),
-      ...(silence === undefined ? {} : { silence }),
+      ...limits,
     });
     return { objects: objects ?? [] };
   } catch (error) {

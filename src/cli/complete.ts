@@ -18,8 +18,16 @@ interface Completion {
   readonly directive: number;
 }
 
-/** Reads the manifests of a command line that is being typed; null when that can't be done. */
-export type ReadWorld = (files: readonly string[], recursive: boolean) => Promise<World | null>;
+/** What is typed already that says which world is meant. */
+export interface TypedInput {
+  readonly files: readonly string[];
+  readonly recursive: boolean;
+  /** Values of `--context`, `--kubeconfig` and their like, by the property of `ClusterOptions`. */
+  readonly cluster: Readonly<Record<string, string>>;
+}
+
+/** Reads manifests or cluster of a command line that is being typed; null when that can't be done, or takes long. */
+export type ReadWorld = (typed: TypedInput) => Promise<World | null>;
 
 const none: Completion = { candidates: [], directive: directive.noFiles };
 const files: Completion = { candidates: [], directive: directive.files };
@@ -52,7 +60,7 @@ async function completion(
 ): Promise<Completion> {
   const typed = read(program, before);
   const command = typed.command ?? program;
-  const world = (): Promise<World | null> => readWorld(typed.files, typed.recursive);
+  const world = (): Promise<World | null> => readWorld(typed);
   if (typed.pending !== undefined) return optionValues(typed.pending, world);
   if (!typed.onlyArguments && current.startsWith("-")) {
     const equals = current.indexOf("=");
@@ -70,16 +78,16 @@ async function completion(
   return argument === undefined ? none : argumentValues(argument, program, world);
 }
 
-interface Typed {
+interface Typed extends TypedInput {
   readonly command: Command | undefined;
   /** Positional arguments behind the verb. */
   readonly arguments: number;
   /** The option whose value comes next. */
   readonly pending: Option | undefined;
   readonly onlyArguments: boolean;
-  readonly files: readonly string[];
-  readonly recursive: boolean;
 }
+
+const clusterFlags = ["--kubeconfig", "--context", "--cluster", "--user", "--server", "--token", "--as"];
 
 function read(program: Command, words: readonly string[]): Typed {
   let command: Command | undefined;
@@ -88,10 +96,15 @@ function read(program: Command, words: readonly string[]): Typed {
   let onlyArguments = false;
   let recursive = false;
   const paths: string[] = [];
+  const cluster: Record<string, string> = {};
+  const take = (option: Option, value: string): void => {
+    if (isFile(option)) paths.push(value);
+    else if (clusterFlags.includes(option.long ?? "")) cluster[option.attributeName()] = value;
+  };
   const isFile = (option: Option): boolean => option.long === "--filename" || option.long === "--with";
   for (const word of words) {
     if (pending !== undefined) {
-      if (isFile(pending)) paths.push(word);
+      take(pending, word);
       pending = undefined;
     } else if (onlyArguments || !word.startsWith("-") || word === "-") {
       if (command === undefined) command = program.commands.find((candidate) => candidate.name() === word);
@@ -106,10 +119,10 @@ function read(program: Command, words: readonly string[]): Typed {
       if (option?.long === "--recursive") recursive = true;
       if (option === undefined || !option.required) continue;
       if (value === undefined) pending = option;
-      else if (isFile(option)) paths.push(value);
+      else take(option, value);
     }
   }
-  return { command, arguments: count, pending, onlyArguments, files: paths, recursive };
+  return { command, arguments: count, pending, onlyArguments, files: paths, recursive, cluster };
 }
 
 const verbs = (program: Command): Completion => ({

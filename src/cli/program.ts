@@ -85,7 +85,9 @@ export async function runCli(argv: readonly string[], io: Io, version: string): 
       const { complete } = await import("./complete.ts");
       const { readForCompletion } = await import("./world.ts");
       const descriptions = argv[0] === "__complete";
-      io.stdout.write(await complete(program, argv.slice(1), { descriptions, readWorld: readForCompletion }));
+      io.stdout.write(
+        await complete(program, argv.slice(1), { descriptions, readWorld: (typed) => readForCompletion(typed, io) }),
+      );
       return 0;
     }
     if (argv.length === 0) {

@@ -2,6 +2,7 @@
 import type { Loaded, ReadOptions } from "../manifests/index.ts";
 import type { LivePlan } from "../policy/compile/plan.ts";
 import type { World } from "../policy/model/world.ts";
+import type { TypedInput } from "./complete.ts";
 import { CliError, type Io, writeLines } from "./io.ts";
 import type { ManifestOptions } from "./options.ts";
 
@@ -131,13 +132,23 @@ export async function planOf(world: World): Promise<LivePlan> {
 export const readPlan = async (options: ManifestOptions, io: Io): Promise<LivePlan> =>
   planOf(await readWorld(options, io));
 
+/** Longer than this nobody waits for a Tab; ms. */
+const tabPatience = 2500;
+
 /** What a command line that is being typed can complete from; null when there is nothing to read, or not without waiting. */
-export async function readForCompletion(files: readonly string[], recursive: boolean): Promise<World | null> {
-  if (files.length === 0 || files.includes("-")) return null;
-  const { loadManifests } = await import("../manifests/index.ts");
+export async function readForCompletion({ files, recursive, cluster }: TypedInput, io: Io): Promise<World | null> {
+  if (files.includes("-")) return null;
   try {
+    if (files.length === 0) return await clusterForCompletion(cluster, io);
+    const { loadManifests } = await import("../manifests/index.ts");
     return (await loadManifests(files, { recursive, allowPartial: true })).world;
   } catch {
     return null; // completion has no way to say what is wrong; running the command does
   }
+}
+
+async function clusterForCompletion(flags: TypedInput["cluster"], io: Io): Promise<World> {
+  const { openCluster } = await import("./cluster.ts");
+  const { load } = await openCluster({ ...flags, isStdinTaken: true, isTerminal: false }, io);
+  return (await load({ allowPartial: true }, AbortSignal.timeout(tabPatience))).world;
 }

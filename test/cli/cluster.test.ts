@@ -335,6 +335,13 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
     expect(stderr).not.toContain(plane.adminToken);
   });
 
+  test("completion knows its names, and stays quiet where it can't", async () => {
+    const { stdout } = await ask("__completeNoDesc", "can", "shop/deploy/ca");
+    expect(stdout).toBe("shop/deploy/cart\nshop/deploy/catalog\n:4\n");
+    const typed = ["__completeNoDesc", "map", "--server", "https://127.0.0.1:1", "--focus", "ext"];
+    expect(await ask(...typed)).toEqual({ code: 0, stdout: "external\n:4\n", stderr: "" });
+  });
+
   test("files and a cluster are not asked together", async () => {
     const { code, stderr } = await ask("map", "-f", shop, "--context", "test");
     expect(code).toBe(2);
