@@ -75,7 +75,8 @@ export function removeObjects(
 
 function parseReference(ref: string, defaultNamespace: string): Identity | null {
   const parts = ref.split("/");
-  const kind = kindNames.get(parts[0]!.toLowerCase());
+  // `kubectl get -o name` writes the group behind the kind: networkpolicy.networking.k8s.io/db
+  const kind = kindNames.get(parts[0]!.toLowerCase().split(".")[0]!);
   if (kind === undefined || parts.some((part) => part === "")) return null;
   const name = parts.at(-1)!;
   if (clusterScoped.includes(kind)) return parts.length === 2 ? { kind, namespace: "", name } : null;

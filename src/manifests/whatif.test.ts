@@ -27,6 +27,7 @@ describe("--without", () => {
   test.each([
     ["NetworkPolicy/shop/deny", [], ["top"], 2],
     ["netpol/shop/deny", [], ["top"], 2],
+    ["networkpolicy.networking.k8s.io/shop/deny", [], ["top"], 2],
     ["ClusterNetworkPolicy/top", [], ["deny"], 2],
     ["deploy/shop/web", [], ["deny", "top"], 1],
     ["Deployments/shop/api", [], ["deny", "top"], 1],

@@ -56,8 +56,24 @@ const kindWords: ReadonlyMap<string, KindWord> = new Map(
   ).flatMap(([kind, words]) => words.split(" ").map((word): [string, KindWord] => [word, kind])),
 );
 
-/** kubectl takes kinds in any case. */
-const kindOf = (word: string): KindWord | undefined => kindWords.get(word.toLowerCase());
+const groups: Readonly<Partial<Record<KindWord, string>>> = {
+  Deployment: "apps",
+  StatefulSet: "apps",
+  DaemonSet: "apps",
+  ReplicaSet: "apps",
+  Job: "batch",
+  CronJob: "batch",
+};
+
+/** As kubectl takes and prints kinds: in any case, with their group and version or without (`deployment.apps`, `Jobs.v1.batch`). */
+function kindOf(word: string): KindWord | undefined {
+  const [plain, ...qualifiers] = word.toLowerCase().split(".");
+  const kind = kindWords.get(plain!);
+  const group = kind === undefined ? undefined : groups[kind];
+  const fits =
+    qualifiers.length === 0 || (group !== undefined && [group, `v1.${group}`].includes(qualifiers.join(".")));
+  return fits ? kind : undefined;
+}
 
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 /** Namespaces are DNS labels: `300.1.1.1/8` is a mistyped network, not a pod. */
