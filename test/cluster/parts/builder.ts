@@ -67,7 +67,8 @@ export class BuildError extends Error {
 export async function build(parts: readonly Part[], say: (line: string) => void): Promise<void> {
   if (missingOf(parts).length === 0) return;
   mkdirSync(assetFolder, { recursive: true });
-  const release = await takeLock(say);
+  const release = await takeLock(parts, say);
+  if (release === null) return;
   try {
     const missing = missingOf(parts); // another build may have made some meanwhile
     let go: Promise<Go> | undefined;
@@ -118,8 +119,11 @@ async function makePart(part: Part, go: () => Promise<Go>): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** A symlink, made atomically, whose target names the process that builds. The lock of a process that is gone is taken over. */
-async function takeLock(say: (line: string) => void): Promise<() => void> {
+/**
+ * A symlink, made atomically, whose target names the process that builds. The lock of a process that is gone is taken over.
+ * null: whoever held it has made all of `parts`.
+ */
+async function takeLock(parts: readonly Part[], say: (line: string) => void): Promise<(() => void) | null> {
   const own = identify(process.pid)!;
   let waiting = false;
   for (;;) {
@@ -138,6 +142,7 @@ async function takeLock(say: (line: string) => void): Promise<() => void> {
     if (!waiting) say(`waiting for process ${holder.pid}, which builds the same`);
     waiting = true;
     await sleep(500);
+    if (missingOf(parts).length === 0) return null;
   }
 }
 

@@ -177,25 +177,6 @@ const suiteParts: readonly Part[] = [
     },
   },
   {
-    name: "network-policy-api conformance suite",
-    makes: ["cnp-conformance.test"],
-    version: versions.networkPolicyApi,
-    seconds: 54,
-    make: async (out, workshop) => {
-      const folder = await moduleFolder(workshop, `sigs.k8s.io/network-policy-api@${versions.networkPolicyApi}`);
-      const packages = ["sigs.k8s.io/network-policy-api/conformance"];
-      await goBuild(workshop, { folder, packages, out: join(out, "cnp-conformance.test"), test: true });
-    },
-  },
-  plain({
-    name: "cyclonus",
-    makes: ["cyclonus"],
-    version: versions.cyclonus,
-    seconds: 75,
-    module: "github.com/mattfenwick/cyclonus",
-    packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
-  }),
-  {
     name: "images of the suites",
     makes: ["suites"],
     version: `${versions.kubernetes} ${versions.networkPolicyApi} 1`,
@@ -218,6 +199,25 @@ const suiteParts: readonly Part[] = [
       await writeImage(join(out, "suites/agnhost-without-sctp.tar"), images.agnhostWithoutSctp, "/agnhost", files);
     },
   },
+  {
+    name: "network-policy-api conformance suite",
+    makes: ["cnp-conformance.test"],
+    version: versions.networkPolicyApi,
+    seconds: 54,
+    make: async (out, workshop) => {
+      const folder = await moduleFolder(workshop, `sigs.k8s.io/network-policy-api@${versions.networkPolicyApi}`);
+      const packages = ["sigs.k8s.io/network-policy-api/conformance"];
+      await goBuild(workshop, { folder, packages, out: join(out, "cnp-conformance.test"), test: true });
+    },
+  },
+  plain({
+    name: "cyclonus",
+    makes: ["cyclonus"],
+    version: versions.cyclonus,
+    seconds: 75,
+    module: "github.com/mattfenwick/cyclonus",
+    packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
+  }),
 ];
 
 /** The names that the suites have for agnhost. */
