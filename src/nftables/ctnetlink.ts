@@ -32,6 +32,11 @@ const optionCall = libc.func("int setsockopt(int fd, int level, int name, void *
   value: Uint8Array,
   length: number,
 ) => number;
+const bindCall = libc.func("int bind(int fd, void *address, uint32_t length)") as (
+  fd: number,
+  address: Uint8Array,
+  length: number,
+) => number;
 const closeCall = libc.func("int close(int fd)") as (fd: number) => number;
 const setnsCall = libc.func("int setns(int fd, int type)") as (fd: number, type: number) => number;
 
@@ -48,6 +53,35 @@ export function enterNetwork(fd: number): void {
   if (setnsCall(fd, 0x4000_0000) !== 0) throw failed("setns"); // CLONE_NEWNET
 }
 
+/** A socket to netfilter, in the thread's network namespace. */
+export function netfilterSocket(): number {
+  const fd = socketCall(16, 3 | 0x80000, 12); // AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER
+  if (fd < 0) throw failed("netlink: socket");
+  const address = new Uint8Array(12); // struct sockaddr_nl: the kernel chooses the port
+  new DataView(address.buffer).setUint16(0, 16, little); // AF_NETLINK
+  if (bindCall(fd, address, address.length) === 0) return fd;
+  const error = failed("netlink: bind");
+  closeCall(fd);
+  throw error;
+}
+
+export const closeSocket = (fd: number): void => void closeCall(fd);
+
+/** Sets an option that is a C `int`. */
+export function setOption(fd: number, level: number, name: number, value: number): void {
+  if (optionCall(fd, level, name, new Uint8Array(Int32Array.of(value).buffer), 4) !== 0) throw failed("setsockopt");
+}
+
+/** Length of the next datagram, 0 when there is none; `overrun`: the kernel had to throw some away. */
+export function receiveNow(fd: number, buffer: Buffer): number | "overrun" {
+  const length = recvCall(fd, buffer, buffer.length, 0x40); // MSG_DONTWAIT
+  if (length >= 0) return length;
+  const error = koffi.errno();
+  if (error === koffi.os.errno["ENOBUFS"]) return "overrun";
+  if (error === koffi.os.errno["EAGAIN"] || error === koffi.os.errno["EINTR"]) return 0;
+  throw failed("netlink: recv");
+}
+
 const headerLength = 20; // nlmsghdr and nfgenmsg
 const request = 0x1;
 const acknowledge = 0x4;
@@ -61,17 +95,20 @@ const attributeType = 0x3fff;
 interface Message {
   readonly type: number;
   readonly flags: number;
+  /** Of the socket that asked for what this tells. */
+  readonly port: number;
   readonly body: Buffer;
 }
 
 const u16 = (data: Buffer, at: number): number => (little ? data.readUInt16LE(at) : data.readUInt16BE(at));
 const u32 = (data: Buffer, at: number): number => (little ? data.readUInt32LE(at) : data.readUInt32BE(at));
 
-function* messages(data: Buffer): Generator<Message> {
+export function* messages(data: Buffer): Generator<Message> {
   for (let at = 0; at + 16 <= data.length; ) {
     const length = u32(data, at);
     if (length < 16 || at + length > data.length) throw new Error("ctnetlink: truncated message");
-    yield { type: u16(data, at + 4), flags: u16(data, at + 6), body: data.subarray(at + 16, at + length) };
+    const body = data.subarray(at + 16, at + length);
+    yield { type: u16(data, at + 4), flags: u16(data, at + 6), port: u32(data, at + 12), body };
     at += (length + 3) & ~3;
   }
 }
@@ -166,8 +203,7 @@ export class Ctnetlink {
   }
 
   private constructor() {
-    this.#fd = socketCall(16, 3 | 0x80000, 12); // AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER
-    if (this.#fd < 0) throw failed("ctnetlink: socket");
+    this.#fd = netfilterSocket();
     const timeout = new Uint8Array(new BigInt64Array([5n, 0n]).buffer); // struct timeval: 5 s
     optionCall(this.#fd, 1, 20, timeout, timeout.length); // SOL_SOCKET, SO_RCVTIMEO
   }

@@ -65,6 +65,9 @@ export class Enforcer {
   /** The kernel may hold something else than `#state` says. */
   #uncertain = false;
   #sequences = 0;
+  #stopped = false;
+  /** A repair has been asked for and not begun. */
+  #repairing = false;
   #queue: Promise<unknown> = Promise.resolve();
   /** Where the goal moved since it was last reached. */
   readonly #pending: Changed[] = [];
@@ -93,6 +96,7 @@ export class Enforcer {
     const enforcer = new Enforcer(options);
     enforcer.#desired.load(plan);
     await enforcer.#enqueue(() => enforcer.#repair());
+    if (options.watch === true) await enforcer.#watch();
     return enforcer;
   }
 
@@ -154,6 +158,7 @@ export class Enforcer {
 
   /** Ends this object; the rules stay in force. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearTimeout(this.#collection);
     await this.#queue;
   }
@@ -162,6 +167,26 @@ export class Enforcer {
   async remove(): Promise<void> {
     await this.stop();
     await this.#runner.run(`delete table inet ${this.#options.table}\n`);
+  }
+
+  async #watch(): Promise<void> {
+    const { table } = this.#options;
+    try {
+      if (this.#runner.watch === null) throw new Error("it takes libnftables");
+      await this.#runner.watch(table, () => this.#changedByOthers());
+    } catch (error) {
+      this.#warn(`table inet ${table} is not watched for changes by other programs: ${messageOf(error)}`);
+    }
+  }
+
+  #changedByOthers(): void {
+    if (this.#stopped || this.#repairing) return;
+    this.#repairing = true;
+    this.#warn(`another program changed table inet ${this.#options.table}: it is repaired`);
+    void this.#enqueue(() => {
+      this.#repairing = false; // what is changed from here on takes another repair
+      return this.#stopped ? Promise.resolve([]) : this.#repair();
+    }).catch((error: unknown) => this.#warn(messageOf(error)));
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {

@@ -14,6 +14,7 @@ export type Request = Common &
     | { readonly kind: "run"; readonly script: string; readonly json: boolean }
     | { readonly kind: "clear-marks"; readonly mask: number; readonly first: number; readonly last: number }
     | { readonly kind: "forget-flows"; readonly addresses: readonly string[] }
+    | { readonly kind: "watch"; readonly table: string }
     | { readonly kind: "close" }
   );
 
@@ -29,6 +30,11 @@ export interface Answer {
   readonly error: string | null;
 }
 
+/** Told without being asked again: another program changed the table of the `watch` request of this id. */
+export interface Notice {
+  readonly notice: number;
+}
+
 type Unsent<R> = R extends Request ? Omit<R, "id"> : never;
 
 interface Pending {
@@ -39,13 +45,18 @@ interface Pending {
 class KernelThread {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
+  readonly #watchers = new Map<number, () => void>();
   #next = 1;
 
   constructor() {
     const file = import.meta.url.endsWith(".ts") ? "./kernel-worker.ts" : "./kernel-worker.js";
     this.#worker = new Worker(new URL(file, import.meta.url));
     this.#worker.unref();
-    this.#worker.on("message", (answer: Answer) => {
+    this.#worker.on("message", (answer: Answer | Notice) => {
+      if ("notice" in answer) {
+        this.#watchers.get(answer.notice)?.();
+        return;
+      }
       const pending = this.#pending.get(answer.id)!;
       this.#settle(answer.id);
       if (answer.error === null) pending.resolve(answer.value);
@@ -67,6 +78,18 @@ class KernelThread {
       this.#worker.ref(); // an answer is owed: the process must not end before it
       this.#worker.postMessage({ ...request, id });
     });
+  }
+
+  /** Calls `changed` whenever another program has changed a table, until the place is closed. @throws where that cannot be seen */
+  async watch(place: number, table: string, changed: () => void): Promise<void> {
+    const watcher = this.#next; // the id of the request
+    this.#watchers.set(watcher, changed);
+    try {
+      await this.ask({ kind: "watch", place, table });
+    } catch (error) {
+      this.#watchers.delete(watcher);
+      throw error;
+    }
   }
 
   newPlace(): number {

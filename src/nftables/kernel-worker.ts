@@ -6,13 +6,16 @@ import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { clearMarks, forgetFlows } from "./conntrack.ts";
 import { enterNetwork } from "./ctnetlink.ts";
-import type { Answer, Request } from "./kernel-thread.ts";
+import type { Answer, Notice, Request } from "./kernel-thread.ts";
 import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
+import { TableWatch } from "./table-watch.ts";
 
 interface Place {
   /** An open file of the namespace. */
   readonly netns: number;
   context: Context | null;
+  /** By the id of the request. */
+  readonly watches: Map<number, TableWatch>;
 }
 
 let library: Libnftables | undefined;
@@ -36,8 +39,9 @@ function close(number: number): void {
   const place = placeOf(number);
   if (place.context !== null) library!.close(place.context);
   places.delete(number);
+  for (const watch of place.watches.values()) watch.close();
   if (place.netns === home) return;
-  enter({ netns: home, context: null });
+  enter({ netns: home, context: null, watches: new Map() });
   closeSync(place.netns);
 }
 
@@ -47,6 +51,7 @@ function handle(request: Request): Answer["value"] {
       places.set(request.place, {
         netns: request.netns === null ? home : openSync(request.netns, "r"),
         context: null,
+        watches: new Map(),
       });
       return null;
     case "load": {
@@ -67,9 +72,28 @@ function handle(request: Request): Answer["value"] {
     case "forget-flows":
       enter(placeOf(request.place));
       return forgetFlows(request.addresses);
+    case "watch": {
+      const place = placeOf(request.place);
+      enter(place);
+      place.watches.set(request.id, new TableWatch(request.table));
+      if (looking === null) looking = setInterval(look, lookEvery);
+      return null;
+    }
     case "close":
       close(request.place);
       return null;
+  }
+}
+
+const lookEvery = 25; // ms
+let looking: NodeJS.Timeout | null = null;
+
+function look(): void {
+  for (const place of places.values()) {
+    for (const [notice, watch] of place.watches) {
+      enter(place);
+      if (watch.look()) parentPort!.postMessage({ notice } satisfies Notice);
+    }
   }
 }
 

@@ -25,6 +25,12 @@ export interface Runner {
    * @returns the number of flows removed
    */
   forgetFlows(addresses: readonly string[]): Promise<number>;
+  /**
+   * Calls `changed` whenever another program has changed a table of family `inet`, within some 25 ms, until the runner is
+   * closed. null: the program `nft` is another program each time.
+   * @throws where the kernel does not tell
+   */
+  readonly watch: ((table: string, changed: () => void) => Promise<void>) | null;
   close(): Promise<void>;
 }
 
@@ -73,6 +79,7 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
       return {
         ...common,
         backend: "libnftables",
+        watch: (table, changed) => thread.watch(place, table, changed),
         run: async (script, format = "text") => {
           const result = await thread.ask({ kind: "run", place, script, json: format === "json" });
           return outputOf(result as RunResult, script);
@@ -88,6 +95,7 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
   return {
     ...common,
     backend: "nft",
+    watch: null,
     run: (script, format = "text") => {
       const result = queue.then(async () => outputOf(await runProgram(script, format, fd), script));
       queue = result.catch(() => undefined);

@@ -37,6 +37,7 @@ function observed(runner: Runner, clearMarks?: Runner["clearMarks"]): Runner & {
   return {
     sent,
     backend: runner.backend,
+    watch: runner.watch,
     run: (script, format) => {
       if (!script.startsWith("list ")) sent.push(script);
       return runner.run(script, format);
