@@ -127,7 +127,10 @@ export class Enforcer {
     return this.#enqueue(() => this.#repair());
   }
 
-  /** What could not be programmed, and is closed instead. */
+  /**
+   * What could not be programmed, and is closed instead. Always [] in this version: a refused transaction is refused whole,
+   * the rules before stay in force, and the call that sent it throws.
+   */
   refused(): readonly Refusal[] {
     return [];
   }
