@@ -2,7 +2,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { Connection } from "./connection.ts";
 
 export interface FakeObject {
@@ -289,6 +289,7 @@ class Faulty {
   readonly #response: http.ServerResponse;
   readonly #fault: Fault | null;
   #sent = 0;
+  #garbled = false;
   #over = false;
 
   constructor(response: Response, fault: Fault | null) {
@@ -304,12 +305,13 @@ class Faulty {
   start(): void {
     this.#response.writeHead(200, { "content-type": "application/json" });
     this.#response.flushHeaders();
-    if (this.#fault?.kind === "garbage") this.#response.write(this.#fault.text);
+    this.#garble();
   }
 
   write(text: string): void {
     if (this.#over || this.#response.destroyed) return;
     const fault = this.#fault;
+    if (this.#sent === 0) this.#garble();
     if (fault?.kind === "reset" || fault?.kind === "end") {
       const left = fault.after - this.#sent;
       if (left < text.length) {
@@ -325,6 +327,11 @@ class Faulty {
     this.#response.write(fault?.kind === "twice" ? text + text : text);
   }
 
+  #garble(): void {
+    if (this.#fault?.kind === "garbage" && !this.#garbled) this.#response.write(this.#fault.text);
+    this.#garbled = true;
+  }
+
   end(): void {
     if (!this.#over) this.#response.end();
     this.#over = true;
@@ -332,5 +339,50 @@ class Faulty {
 
   closed(then: () => void): void {
     this.#response.once("close", then);
+  }
+}
+
+/** A way to a server that can go silent: connections stay open, and nothing passes. */
+export class Relay {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #port = 0;
+
+  constructor(to: URL) {
+    this.#server = createServer((near) => {
+      const far = connect(Number(to.port), to.hostname);
+      near.pipe(far).pipe(near);
+      for (const end of [near, far]) {
+        this.#sockets.add(end);
+        end
+          .on("error", () => undefined)
+          .on("close", () => {
+            near.destroy();
+            far.destroy();
+          });
+      }
+    });
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** The same server, by this way. */
+  through(connection: Connection): Connection {
+    const server = new URL(connection.server);
+    server.port = String(this.#port);
+    return { ...connection, server };
+  }
+
+  /** From now on nothing passes on the connections that are open. */
+  silence(): void {
+    for (const socket of this.#sockets) socket.unpipe().resume();
+  }
+
+  stop(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
   }
 }

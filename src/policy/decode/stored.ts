@@ -67,6 +67,9 @@ const noPeer = {};
 /** No port of any kind, in the words of each kind: `{}` would be every TCP port of a NetworkPolicy (spec A13.2). */
 const noPort = (kind: PolicyKind): unknown => (kind === "NetworkPolicy" ? { protocol: "" } : {});
 
+/** The last of its tier. */
+const lowestPriority = 1000;
+
 type Fields = Record<string, unknown>;
 
 /** The spec with each part that an error is in replaced by one that is closed. */
@@ -83,8 +86,7 @@ function closeAt(spec: Fields, path: Path, kind: PolicyKind): void {
   if (field === "podSelector" && kind === "NetworkPolicy") spec["podSelector"] = unparsable;
   else if (field === "subject") closeSubject(spec, rest);
   else if (field === "policyTypes") spec["policyTypes"] = bothTypes;
-  else if (field === "priority")
-    delete spec["priority"]; // the last of its tier
+  else if (field === "priority") spec["priority"] = lowestPriority;
   else if (field === "tier") spec["tier"] = "";
   else if (directions.includes(String(field))) closeRules(spec, String(field), rest, kind);
   else {
@@ -109,19 +111,21 @@ function closeSubject(spec: Fields, [field, inner]: Path): void {
 function closeRules(spec: Fields, direction: string, [index, field, item]: Path, kind: PolicyKind): void {
   const rules = spec[direction];
   if (rules === undefined || rules === null) return;
+  const peers = direction === "ingress" ? "from" : "to";
   if (!Array.isArray(rules)) {
-    delete spec[direction];
+    spec[direction] = [{ [peers]: [noPeer], ...(kind === "NetworkPolicy" ? {} : { action: "" }) }];
     return;
   }
-  const peers = direction === "ingress" ? "from" : "to";
   for (const [i, rule] of rules.entries()) {
     if (typeof index === "number" && i !== index) continue;
     const fields: Fields = isObject(rule) ? { ...rule } : {};
     rules[i] = fields;
     const list = fields[String(field)];
     const isPort = field === "ports" || field === "protocols";
+    // A Pass that took more than was meant would let through what later rules deny.
+    if (isPort && fields["action"] === "Pass") fields["action"] = "Deny";
     if (typeof item === "number" && Array.isArray(list) && (field === peers || isPort)) {
-      list[item] = isPort ? noPort(kind) : noPeer;
+      if (item < list.length) list[item] = isPort ? noPort(kind) : noPeer; // else it was closed for another error
     } else if (isPort) fields[String(field)] = [noPort(kind)];
     else {
       if (field !== undefined && field !== "action") delete fields[String(field)];
