@@ -164,7 +164,7 @@ const nodeParts: readonly Part[] = [
   },
 ];
 
-const suiteParts: readonly Part[] = [
+const e2eParts: readonly Part[] = [
   kubernetes("e2e.test", "test/e2e", 75, { test: true }),
   {
     name: "ginkgo",
@@ -199,26 +199,28 @@ const suiteParts: readonly Part[] = [
       await writeImage(join(out, "suites/agnhost-without-sctp.tar"), images.agnhostWithoutSctp, "/agnhost", files);
     },
   },
-  {
-    name: "network-policy-api conformance suite",
-    makes: ["cnp-conformance.test"],
-    version: versions.networkPolicyApi,
-    seconds: 54,
-    make: async (out, workshop) => {
-      const folder = await moduleFolder(workshop, `sigs.k8s.io/network-policy-api@${versions.networkPolicyApi}`);
-      const packages = ["sigs.k8s.io/network-policy-api/conformance"];
-      await goBuild(workshop, { folder, packages, out: join(out, "cnp-conformance.test"), test: true });
-    },
-  },
-  plain({
-    name: "cyclonus",
-    makes: ["cyclonus"],
-    version: versions.cyclonus,
-    seconds: 75,
-    module: "github.com/mattfenwick/cyclonus",
-    packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
-  }),
 ];
+
+const cnpPart: Part = {
+  name: "network-policy-api conformance suite",
+  makes: ["cnp-conformance.test"],
+  version: versions.networkPolicyApi,
+  seconds: 54,
+  make: async (out, workshop) => {
+    const folder = await moduleFolder(workshop, `sigs.k8s.io/network-policy-api@${versions.networkPolicyApi}`);
+    const packages = ["sigs.k8s.io/network-policy-api/conformance"];
+    await goBuild(workshop, { folder, packages, out: join(out, "cnp-conformance.test"), test: true });
+  },
+};
+
+const cyclonusPart = plain({
+  name: "cyclonus",
+  makes: ["cyclonus"],
+  version: versions.cyclonus,
+  seconds: 75,
+  module: "github.com/mattfenwick/cyclonus",
+  packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
+});
 
 /** The names that the suites have for agnhost. */
 export interface SuiteImages {
@@ -226,10 +228,15 @@ export interface SuiteImages {
   readonly cnp: readonly string[];
 }
 
+const clusterParts: readonly Part[] = [...apiParts, ...nodeParts];
+
 export const partSets = {
   api: apiParts,
-  cluster: [...apiParts, ...nodeParts],
-  suites: [...apiParts, ...nodeParts, ...suiteParts],
+  cluster: clusterParts,
+  e2e: [...clusterParts, ...e2eParts],
+  cnp: [...clusterParts, ...e2eParts, cnpPart],
+  cyclonus: [...clusterParts, ...e2eParts, cyclonusPart],
+  all: [...clusterParts, ...e2eParts, cnpPart, cyclonusPart],
 } as const;
 
 export type PartSet = keyof typeof partSets;

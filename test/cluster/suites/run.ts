@@ -97,7 +97,7 @@ async function main(): Promise<number> {
     process.stderr.write(usage);
     return 2;
   }
-  await build(partSets.suites, say);
+  for (const suite of suites) await build(partSets[suite], say);
   const how: SuiteRun = { focus: values.focus ?? null, parallel: Number(values.procs), sctp: await hasSctp() };
   const cluster = await startCluster({ ...clusterOptions(values), name: "suites", owned: !values.keep });
   try {
