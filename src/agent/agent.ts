@@ -3,7 +3,6 @@ import type { ClusterFeed } from "../kube/feed.ts";
 import { Enforcer, type EnforcerOptions } from "../nftables/enforcer.ts";
 import type { Runner } from "../nftables/runner.ts";
 import { formatPolicyRef } from "../policy/model/policy.ts";
-import { BridgeWatch } from "./bridge-watch.ts";
 import { type Condition, firstFailure } from "./condition.ts";
 import { EarlyAddresses } from "./early-addresses.ts";
 import { fileStore, noStore } from "./early-store.ts";
@@ -12,6 +11,7 @@ import { Follower } from "./follower.ts";
 import { Gate } from "./gate.ts";
 import { type ListenAddress, type Pages, serveHealth } from "./health-server.ts";
 import { Held } from "./held.ts";
+import { HookWatch } from "./hook-watch.ts";
 import { awaitLock } from "./lock.ts";
 import { type Log, messageOf } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
@@ -70,7 +70,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
   let follower: Follower | null = null;
   let plugin: PluginSide | null = null;
 
-  const bridges = new BridgeWatch({ network, held, interfaces: options.podInterfaces, log, events });
+  const hooks = new HookWatch({ network, held, interfaces: options.podInterfaces, log, events });
   const conditions = (): Condition[] => {
     if (waitsFor !== null)
       return [{ name: "lock", state: "failed", text: `waiting until the other agent, process ${waitsFor}, ends` }];
@@ -79,7 +79,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
       ...follower.conditions(),
       ...refusals(enforcer),
       ...held.conditions(),
-      bridges.condition(),
+      ...hooks.conditions(),
       ...(plugin?.conditions() ?? []),
       ...sourceConditions(feed!),
     ];
@@ -139,7 +139,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
             const { cidrs } = held;
             log.info({ cidrs }, "unknown pods are held in this node's pod CIDRs");
             if (enforcer !== null) mailbox.post({ act: (kernel) => kernel.hold(cidrs), done: () => held.done(cidrs) });
-            bridges.look();
+            hooks.look();
           }
           gate.saw(changes);
         },
@@ -171,13 +171,13 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     if (options.cni !== null) plugin = await servePlugin(options.cni, { gate, log, metrics });
     const tableWatch = new TableWatch({ runner, table: table.table, mailbox: running.mailbox, log });
     try {
-      bridges.start();
+      hooks.start();
       tableWatch.start();
       const ended = running.run().then(() => enforcer?.stop());
       await Promise.race([ended, afterAbort(signal, endingTime)]);
     } finally {
       tableWatch.stop();
-      bridges.stop();
+      hooks.stop();
       await plugin?.close();
     }
   }

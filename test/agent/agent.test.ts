@@ -4,7 +4,7 @@ import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { runUninstall } from "../../src/agent/uninstall.ts";
 import { isolate, put, removePod, removePolicy } from "../../src/agent/worlds.arbitrary.ts";
 import type { ClusterEvent } from "../../src/kube/index.ts";
-import { NftablesError, type Runner } from "../../src/nftables/runner.ts";
+import { NftablesError, openRunner, type Runner } from "../../src/nftables/runner.ts";
 import type { World } from "../../src/policy/model/world.ts";
 import { describeKernel, requireKernel } from "../kernel/support.ts";
 import { pods, TestNodes, world } from "./node.ts";
@@ -233,6 +233,33 @@ describeKernel("an agent on a node", () => {
       'bulkhead_dropped_packets_total{direction="egress",tier="",policy="unknown pod"} 1',
       'bulkhead_dropped_packets_total{direction="ingress",tier="NetworkPolicy",policy="NetworkPolicy shop/db"} 1',
     ]);
+  });
+
+  test("pods on a bridge whose packets pass no hook: not ready, until the setting is on", async () => {
+    const told: ClusterEvent[] = [];
+    nodes.addBridge("cni0", "10.244.1.254/24");
+    nodes.namespace.sysctl("bridge/bridge-nf-call-iptables", "0");
+    const agent = await start({ events: { tell: (event) => void told.push(event) } });
+    agent.begin(world);
+    await eventually(async () => (await agent.page("/readyz"))?.text.includes("[-]bridge failed") ?? false);
+    expect((await agent.page("/readyz"))?.text).toContain("on cni0: their packets pass no IP hook");
+    expect(told).toEqual([expect.objectContaining({ reason: "BridgeNotFiltered", policy: null })]);
+    nodes.namespace.sysctl("bridge/bridge-nf-call-iptables", "1");
+    await agent.ready();
+    expect((await agent.page("/readyz?verbose"))?.text).toContain(
+      "[+]bridge ok: pods on cni0, whose packets pass the IP hooks",
+    );
+  });
+
+  test("a table that somebody removes is there again", async () => {
+    await ready({ ...world, policies: [isolate("db", "db")] });
+    const flow = nodes.stream("web", "db");
+    expect(await nodes.passes(flow)).toBe(false);
+    const other = await openRunner({ netns: nodes.namespace.fd });
+    await other.run("delete table inet bulkhead\n");
+    await other.close();
+    await eventually(async () => !(await nodes.passes(flow)));
+    await eventually(async () => agents[0]!.log.lines.some((line) => /^(error|warn) /.test(line)));
   });
 
   test("pages", async () => {

@@ -1,4 +1,5 @@
 /** Two nodes with pods in namespaces, and UDP packets that go between pods all the time. */
+import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { namespace, node, pod } from "../../src/agent/worlds.arbitrary.ts";
 import { addressBytes, socketAddress } from "../../src/netns/bytes.ts";
@@ -126,6 +127,18 @@ export class TestNodes {
       stream.take();
     }
     return stream.arrived > before;
+  }
+
+  /** A bridge of node n1, with an address and so with a route. */
+  addBridge(name: string, address: string): void {
+    const ip = (...args: readonly string[]): void => {
+      const enter = `--net=/proc/${process.pid}/fd/${this.namespace.fd}`;
+      const { status, stderr } = spawnSync("nsenter", [enter, "--", "ip", ...args], { encoding: "utf8" });
+      if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
+    };
+    ip("link", "add", name, "type", "bridge");
+    ip("address", "add", address, "dev", name);
+    ip("link", "set", name, "up");
   }
 
   close(): void {

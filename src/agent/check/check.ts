@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import type { Connection } from "../../kube/connection.ts";
 import { openRunner, type Runner } from "../../nftables/runner.ts";
 import { bridgeCondition, lookAtBridges } from "../bridge.ts";
+import type { Condition } from "../condition.ts";
+import { ipvsCondition } from "../hook-watch.ts";
 import { messageOf } from "../log.ts";
 import { type Network, ownNetwork } from "../network.ts";
 import { lookAtCluster } from "./cluster.ts";
@@ -42,7 +44,8 @@ export async function runCheck(options: CheckOptions): Promise<readonly Finding[
     rightsFinding(),
     ...(await kernelFindings(options, network)),
     ...settingFindings(network),
-    bridgeFinding(network, held, podInterfaces),
+    pathFinding("bridge", () => bridgeCondition(lookAtBridges(network, held, podInterfaces))),
+    pathFinding("ipvs", () => ipvsCondition(network)),
     heldFinding([...held, ...podInterfaces]),
     ...cluster.findings,
   ];
@@ -86,12 +89,12 @@ async function tableFindings(runner: Runner, network: Network, table: string): P
   }
 }
 
-function bridgeFinding(network: Network, held: readonly string[], interfaces: readonly string[]): Finding {
+function pathFinding(name: string, look: () => Condition): Finding {
   try {
-    const { state, text } = bridgeCondition(lookAtBridges(network, held, interfaces));
-    return state === "ok" ? ok("bridge", text) : problem("bridge", text);
+    const { state, text } = look();
+    return state === "ok" ? ok(name, text) : problem(name, text);
   } catch (error) {
-    return unknown("bridge", messageOf(error));
+    return unknown(name, messageOf(error));
   }
 }
 
