@@ -335,6 +335,36 @@ echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","s
     expect(stderr).not.toContain(plane.adminToken);
   });
 
+  test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
+    "verify builds it in the kernel here",
+    async () => {
+      const { code, stdout, stderr } = await ask(
+        "verify",
+        "-q",
+        "--family",
+        "IPv4",
+        "--protocol",
+        "TCP",
+        "--pods-per-workload",
+        "1",
+      );
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toMatch(/engine, reference and kernel agree/);
+    },
+  );
+
+  test("as a plugin of kubectl, with flags behind the name", () => {
+    const main = `${process.cwd()}/src/cli/main.ts`;
+    write("kubectl-bulkhead", `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`);
+    chmodSync(at("kubectl-bulkhead"), 0o755);
+    const question = ["can", "shop/deploy/web", "shop/deploy/catalog", "8080", "--context", "test"];
+    const stdout = execFileSync(assetPath("kubectl"), ["bulkhead", ...question], {
+      env: { KUBECONFIG: plane.kubeconfig, PATH: `${folder}${delimiter}${process.env["PATH"]}` },
+      encoding: "utf8",
+    });
+    expect(stdout).toMatch(/^allowed /);
+  });
+
   test("completion knows its names, and stays quiet where it can't", async () => {
     const { stdout } = await ask("__completeNoDesc", "can", "shop/deploy/ca");
     expect(stdout).toBe("shop/deploy/cart\nshop/deploy/catalog\n:4\n");
