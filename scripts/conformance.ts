@@ -1,15 +1,20 @@
 /**
  * Runs the conformance suites and writes docs/conformance.md: `npm run conformance`. With `--quick` the random runs are the
- * share that `npm test` has, and the page goes to stdout.
+ * share that `npm test` has, and the page goes to stdout. With `--cluster-only` nothing is run: the part that tells of the real
+ * cluster is written anew, from what `npm run test:cluster` kept.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { release, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { keptResults } from "../test/cluster/suites/result.ts";
+import { clusterSection } from "../test/conformance/cluster-section.ts";
 import { conformancePage, suiteFiles, type TestResult } from "../test/conformance/page.ts";
 
-const { values } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
+const { values } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, "cluster-only": { type: "boolean", default: false } },
+});
 const root = new URL("..", import.meta.url).pathname;
 
 interface Report {
@@ -50,15 +55,31 @@ function run(files: readonly string[]): { readonly success: boolean; readonly re
   }
 }
 
-const { success, results } = run(Object.values(suiteFiles));
-const page = conformancePage(results, {
-  kernel: release(),
-  nft: execFileSync("nft", ["--version"], { encoding: "utf8" }).trim(),
-  node: process.version,
-});
-if (values.quick || !success) process.stdout.write(page);
-else writeFileSync(join(root, "docs/conformance.md"), page);
-if (!success) {
-  process.stderr.write("Some suites failed: docs/conformance.md is left as it was.\n");
-  process.exitCode = 1;
+const pagePath = join(root, "docs/conformance.md");
+
+function writeClusterSection(): void {
+  const page = readFileSync(pagePath, "utf8");
+  const [before, after] = [page.indexOf("## On a real cluster"), page.indexOf("## Random worlds")];
+  if (after < 0) throw new Error("docs/conformance.md is not as this program writes it: run it without --cluster-only");
+  const start = before < 0 ? after : before;
+  writeFileSync(pagePath, `${page.slice(0, start)}${clusterSection(keptResults())}\n${page.slice(after)}`);
 }
+
+function writePage(): void {
+  const { success, results } = run(Object.values(suiteFiles));
+  const versions = {
+    kernel: release(),
+    nft: execFileSync("nft", ["--version"], { encoding: "utf8" }).trim(),
+    node: process.version,
+  };
+  const page = conformancePage(results, versions, keptResults());
+  if (values.quick || !success) process.stdout.write(page);
+  else writeFileSync(pagePath, page);
+  if (!success) {
+    process.stderr.write("Some suites failed: docs/conformance.md is left as it was.\n");
+    process.exitCode = 1;
+  }
+}
+
+if (values["cluster-only"]) writeClusterSection();
+else writePage();

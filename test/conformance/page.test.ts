@@ -27,6 +27,7 @@ test("counts what passed of what ran, by column", () => {
       result(suiteFiles.goldenKernel, ["golden cases in the kernel", "all of them are there"]),
     ],
     versions,
+    [],
   );
   expect(rowOf(page, "Kubernetes e2e")).toContain("| 48 scenarios | 1 of 2 | 1 of 1 | not run | 1 of 1 |");
   expect(rowOf(page, "cyclonus")).toContain("| 230 cases | 230 of 230 | not run |");
@@ -45,6 +46,7 @@ test("says what noticed a fault, and what random worlds held", () => {
       result(suiteFiles.misreadings, ["notices: one"]),
     ],
     versions,
+    [],
   );
   expect(page).toContain("| except is ignored | `src/policy/compile/policy.ts` | netpol |");
   expect(page).toContain("| except is ignored | `src/policy/evaluate/reference.ts` | nothing |");
@@ -53,4 +55,27 @@ test("says what noticed a fault, and what random worlds held", () => {
   expect(page).toContain("| self | 1 |");
   expect(page).not.toContain("kernel deny");
   expect(page).toContain("1 misreadings");
+});
+
+test("tells what suites said on a real cluster, and names what did not pass", () => {
+  const passed = { name: "allows", outcome: "pass", seconds: 4 } as const;
+  const skipped = { name: "SCTP", outcome: "skip", seconds: 0, why: "no SCTP sockets in this kernel" } as const;
+  const cluster = { nodes: 2, families: "dual", cni: "bridge", bridgeNetfilter: true, proxy: "nftables" } as const;
+  const page = conformancePage([], versions, [
+    {
+      suite: "e2e",
+      version: "Kubernetes v1",
+      commit: "abc",
+      date: "2026-11-21T10:00:00Z",
+      kernel: "6.1",
+      cluster: { ...cluster, cniPlugin: false },
+      focus: null,
+      seconds: 61,
+      cases: [passed, skipped],
+    },
+  ]);
+  expect(page).toContain(
+    "| Kubernetes v1 | kube-proxy nftables, bridge, dual-stack | 1 | 0 | 1 | 2 min | abc | 6.1 | 2026-11-21 |",
+  );
+  expect(page).toContain("| SCTP | not run | no SCTP sockets in this kernel |");
 });

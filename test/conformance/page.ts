@@ -1,8 +1,12 @@
 /** The text of docs/conformance.md, from what a run of the suites reported. */
+
+import type { SuiteResult } from "../cluster/suites/result.ts";
 import { assertedCases, queriesOfBothFamilies, worldOf } from "../spec/cases.ts";
+import { clusterSection } from "./cluster-section.ts";
 import { faults } from "./faults.ts";
 import type { Fault } from "./mutant.ts";
 import type { Counted } from "./random.ts";
+import { table } from "./table.ts";
 
 /** One test of a run, as vitest's JSON reporter has it. */
 export interface TestResult {
@@ -143,8 +147,12 @@ const suites: readonly Suite[] = [
   },
 ];
 
-/** The page, and whether everything that was run passed. */
-export function conformancePage(results: readonly TestResult[], versions: Versions): string {
+/** `cluster`: what upstream suites said on a real cluster, see test/cluster/suites. */
+export function conformancePage(
+  results: readonly TestResult[],
+  versions: Versions,
+  cluster: readonly SuiteResult[],
+): string {
   return `# Conformance
 
 Written by \`npm run conformance\`; do not edit. Numbers in brackets are parts of [semantics.md](semantics.md).
@@ -171,6 +179,8 @@ ${table(
     suite.leftOut,
   ]),
 )}
+
+${clusterSection(cluster)}
 
 ## Random worlds
 
@@ -206,9 +216,6 @@ ${table(
 )}
 `;
 }
-
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 
 function of(results: readonly TestResult[], { file, under, counts = () => true }: Column): readonly TestResult[] {
   return results.filter(
