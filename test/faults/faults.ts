@@ -1,0 +1,304 @@
+/** The faults of agents and of what they depend on, but for those of kubelets and machines. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { now } from "../fire/native.ts";
+import { EventLayer } from "./event-layer.ts";
+import { kernelFaults } from "./kernel-faults.ts";
+import type { Fault } from "./scenario.ts";
+import { nodes, restartAgents, type Stage } from "./stage.ts";
+import { random, throughout } from "./throughout.ts";
+
+const agentKilled: Fault = {
+  name: "agents killed",
+  what: "SIGKILL of one or both agents at a random moment of a storm of changes, and a new agent",
+  long: 200,
+  short: 3,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { stage, index } = turn;
+      await sleep(random(60));
+      const victims = index % 3 === 2 ? nodes : [nodes[index % 2]!];
+      await Promise.all(victims.map((node) => stage.agent(node).program.kill()));
+      await sleep(random(200));
+      const origin = now();
+      await Promise.all(victims.map((node) => stage.startAgent(node)));
+      // The storm goes on through the new agent's start as well; in every fifth turn the table is compared.
+      if (index % 5 === 4) {
+        await stage.storm.stop();
+        await stage.kernelsEqual();
+      }
+      return origin;
+    }),
+};
+
+const agentKilledStarting: Fault = {
+  name: "agents killed while they start",
+  what: "SIGKILL of a new agent at a random moment of its first two seconds, five times, and one that stays",
+  long: 20,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { stage, index } = turn;
+      const node = nodes[index % 2]!;
+      for (let i = 0; i < 5; i++) {
+        await stage.agent(node).program.kill();
+        stage.launchAgent(node);
+        await sleep(200 + random(2500));
+      }
+      await stage.agent(node).program.kill();
+      const origin = now();
+      await stage.startAgent(node);
+      return origin;
+    }),
+};
+
+const agentReplaced: Fault = {
+  name: "agents replaced",
+  what: "a new agent starts while the old one runs, which then gets SIGTERM: a rolling update",
+  long: 30,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { stage, index } = turn;
+      const node = nodes[index % 2]!;
+      const before = stage.agent(node);
+      stage.launchAgent(node);
+      await sleep(random(2000));
+      await before.program.stop();
+      const origin = now();
+      await stage.agent(node).ready(180_000);
+      return origin;
+    }),
+};
+
+const agentHangs: Fault = {
+  name: "agents hang",
+  what: "SIGSTOP of both agents for up to 3 s, then SIGCONT",
+  long: 20,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const programs = nodes.map((node) => turn.stage.agent(node).program.pid!);
+      for (const pid of programs) process.kill(pid, "SIGSTOP");
+      await sleep(random(3000));
+      for (const pid of programs) process.kill(pid, "SIGCONT");
+      return null;
+    }),
+};
+
+const apiserverKilled: Fault = {
+  name: "API server killed",
+  what: "SIGKILL of kube-apiserver, away for up to 3 s, started again",
+  long: 20,
+  short: 1,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { controlPlane } = turn.stage.cluster;
+      await controlPlane.apiserver.kill();
+      await sleep(random(3000));
+      await controlPlane.startApiserver();
+      return null;
+    }),
+};
+
+const apiserverStopped: Fault = {
+  name: "API server restarted",
+  what: "SIGTERM of kube-apiserver, which ends its watches in good order, and a new one",
+  long: 10,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { controlPlane } = turn.stage.cluster;
+      await controlPlane.apiserver.stop(30_000);
+      await controlPlane.startApiserver();
+      return null;
+    }),
+};
+
+const etcdKilled: Fault = {
+  name: "etcd killed",
+  what: "SIGKILL of etcd, away for up to 3 s, started again; kube-apiserver runs on",
+  long: 15,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { controlPlane } = turn.stage.cluster;
+      await controlPlane.etcd.kill();
+      await sleep(random(3000));
+      await controlPlane.startEtcd();
+      return null;
+    }),
+};
+
+const bothKilled: Fault = {
+  name: "etcd and API server killed",
+  what: "SIGKILL of etcd and kube-apiserver, both started again",
+  long: 10,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { controlPlane } = turn.stage.cluster;
+      await Promise.all([controlPlane.etcd.kill(), controlPlane.apiserver.kill()]);
+      await sleep(random(1000));
+      await controlPlane.start();
+      return null;
+    }),
+};
+
+/** Agents whose connections go through the proxy. */
+const throughProxy: Pick<Fault, "before" | "after"> = {
+  before: (stage) => restartAgents(stage, { server: stage.proxy.url }),
+  after: async (stage) => {
+    stage.proxy.mode = { kind: "open" };
+    await restartAgents(stage);
+  },
+};
+
+const connectionsReset: Fault = {
+  ...throughProxy,
+  name: "connections reset",
+  what: "all connections of both agents reset up to five times within half a second, in the middle of events",
+  long: 60,
+  short: 2,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { proxy } = turn.stage;
+      for (let i = 0; i <= random(5); i++) {
+        proxy.reset();
+        await sleep(random(100));
+      }
+      return null;
+    }),
+};
+
+const serverUnreachable: Fault = {
+  ...throughProxy,
+  name: "API server unreachable",
+  what: "connections reset, and new ones refused for up to 5 s",
+  long: 10,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { proxy } = turn.stage;
+      proxy.mode = { kind: "refusing" };
+      proxy.reset();
+      await sleep(random(5000));
+      proxy.mode = { kind: "open" };
+      return null;
+    }),
+};
+
+const halfOpen: Fault = {
+  ...throughProxy,
+  name: "half-open connections",
+  what: "connections stay and nothing passes any more; new ones work, and the verdict must come over them",
+  long: 5,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      turn.stage.proxy.stallOpen();
+      return null;
+    }),
+};
+
+const stalled: Fault = {
+  ...throughProxy,
+  name: "network stalls",
+  what: "nothing passes for up to 15 s on connections old and new, then everything goes on",
+  long: 8,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { proxy } = turn.stage;
+      proxy.mode = { kind: "stalled" };
+      await sleep(random(15_000));
+      proxy.mode = { kind: "open" };
+      return null;
+    }),
+};
+
+const slow: Fault = {
+  ...throughProxy,
+  name: "slow events",
+  what: "every piece that the API server sends waits for 200 ms; the verdict must come all the same",
+  long: 20,
+  short: 0,
+  before: async (stage) => {
+    await throughProxy.before!(stage);
+    stage.proxy.mode = { kind: "slow", delay: 200 };
+  },
+  once: (turn) => throughout(turn, async () => null),
+};
+
+const compacted: Fault = {
+  ...throughProxy,
+  name: "etcd compacted (410)",
+  what: "agents cut off while things change, etcd compacted, kube-apiserver killed and started: where they were is gone",
+  long: 10,
+  short: 0,
+  once: (turn) =>
+    throughout(turn, async () => {
+      const { stage } = turn;
+      const { proxy, cluster } = stage;
+      proxy.mode = { kind: "refusing" };
+      proxy.reset();
+      await sleep(500);
+      await stage.storm.stop();
+      await compact(cluster.controlPlane.etcdUrl);
+      await cluster.controlPlane.apiserver.kill();
+      await cluster.controlPlane.startApiserver();
+      proxy.mode = { kind: "open" };
+      stage.storm.start();
+      return null;
+    }),
+};
+
+async function compact(etcdUrl: string): Promise<void> {
+  const post = async (path: string, body: object): Promise<{ header: { revision: string } }> => {
+    const answer = await fetch(`${etcdUrl}${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`etcd: ${await answer.text()}`);
+    return (await answer.json()) as { header: { revision: string } };
+  };
+  const { header } = await post("/v3/kv/range", { key: Buffer.from("none").toString("base64") });
+  await post("/v3/kv/compaction", { revision: header.revision, physical: true });
+}
+
+const layers = new WeakMap<Stage, EventLayer>();
+
+const duplicated: Fault = {
+  name: "duplicated events",
+  what: "every event comes twice, each up to 50 ms late; the events of different kinds overtake each other",
+  long: 20,
+  short: 0,
+  before: async (stage) => {
+    const { controlPlane, folder } = stage.cluster;
+    const { connection: upstream, serviceAccount } = controlPlane;
+    const layer = new EventLayer({ upstream, serviceAccount, folder, delay: 50 });
+    layers.set(stage, layer);
+    await layer.start();
+    await restartAgents(stage, { server: layer.url, serviceAccount: layer.serviceAccount });
+  },
+  once: (turn) => throughout(turn, async () => null),
+  after: async (stage) => {
+    await restartAgents(stage);
+    await layers.get(stage)?.close();
+  },
+};
+
+export const faults: readonly Fault[] = [
+  agentKilled,
+  agentKilledStarting,
+  agentReplaced,
+  agentHangs,
+  apiserverKilled,
+  apiserverStopped,
+  etcdKilled,
+  bothKilled,
+  connectionsReset,
+  serverUnreachable,
+  halfOpen,
+  stalled,
+  slow,
+  compacted,
+  duplicated,
+  ...kernelFaults,
+];

@@ -1,0 +1,52 @@
+/** What a node's table would have to be changed in to be what the cluster's policies say. */
+import { followCluster, openClient } from "../../src/kube/index.ts";
+import { Enforcer } from "../../src/nftables/enforcer.ts";
+import { openRunner } from "../../src/nftables/runner.ts";
+import { compile } from "../../src/policy/compile/live-plan.ts";
+import type { World } from "../../src/policy/model/world.ts";
+import type { LightCluster } from "../light/cluster.ts";
+import { nodeName, podCIDRs } from "../light/crowd.ts";
+
+class Changed extends Error {}
+
+/** @returns the transactions that another writer, which adopts the table, would send; empty where it is right */
+export async function differences(cluster: LightCluster, node: number): Promise<readonly string[]> {
+  const plan = compile(await readWorld(cluster));
+  const runner = await openRunner({ netns: cluster.node(node).fd });
+  const sent: string[] = [];
+  try {
+    const enforcer = await Enforcer.start(plan, {
+      node: nodeName(node),
+      held: podCIDRs(node),
+      warn: (message) => sent.push(message),
+      collectAfter: 3_600_000,
+      runner: {
+        ...runner,
+        run: async (script, format) => {
+          if (script.startsWith("list ")) return runner.run(script, format);
+          sent.push(script);
+          throw new Changed("the table is not right");
+        },
+        clearMarks: async () => 0,
+        forgetFlows: async () => 0,
+      },
+    });
+    await enforcer.stop();
+  } catch (error) {
+    if (!(error instanceof Changed)) throw error;
+  } finally {
+    await runner.close();
+  }
+  return sent;
+}
+
+async function readWorld(cluster: LightCluster): Promise<World> {
+  const client = openClient(cluster.controlPlane.connection);
+  const feed = followCluster(client);
+  try {
+    return (await feed.first).world;
+  } finally {
+    feed.close();
+    client.close();
+  }
+}

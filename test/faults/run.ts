@@ -1,0 +1,37 @@
+/** `npm run test:faults -- [--only NAME]… [--share 0.1] [-o FILE]`: every fault, again and again, under traffic. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { faults } from "./faults.ts";
+import { formatTable } from "./page.ts";
+import { type FaultResult, isClean, run } from "./scenario.ts";
+import { Stage } from "./stage.ts";
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    share: { type: "string", default: "1" },
+    output: { type: "string", short: "o" },
+  },
+});
+const started = performance.now();
+const say = (line: string): void => console.error(`${((performance.now() - started) / 1000).toFixed(1)} s: ${line}`);
+const chosen = faults.filter(({ name }) => values.only === undefined || values.only.some((one) => name.includes(one)));
+const results: FaultResult[] = [];
+const output = values.output ?? join(import.meta.dirname, "results/latest.json");
+const stage = await Stage.build({ say });
+try {
+  for (const fault of chosen) {
+    const repetitions = Math.ceil(fault.long * Number(values.share));
+    say(`${fault.name}, ${repetitions} times`);
+    const result = await run(stage, fault, repetitions, say);
+    results.push(result);
+    console.log(formatTable([result]));
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(output, `${JSON.stringify({ date: new Date().toISOString().slice(0, 10), results }, null, 2)}\n`);
+  }
+} finally {
+  await stage.close();
+}
+console.log(formatTable(results));
+process.exit(results.every(isClean) && results.length === chosen.length ? 0 : 1);
