@@ -47,7 +47,10 @@ class Subject {
       flush: () => undefined,
       unreadable: (_: string, why: string) => this.unreadable.push(why),
     };
-    this.reflector = new Reflector(podResource(), client, sink, { timing: this.timing, silence });
+    this.reflector = new Reflector({ ...podResource(), optional: true }, client, sink, {
+      timing: this.timing,
+      silence,
+    });
   }
 
   static async start(
@@ -299,6 +302,7 @@ describe("failures", () => {
     subject.server.absent.add(path);
     subject.server.endWatches();
     await expect.poll(() => subject.told).toEqual(["put shop/p0 (p0)", "remove shop/p0 (p0)"]);
+    expect(subject.asked().slice(-2)).toEqual(["watch", "watch"]); // asked twice before it was believed
   });
 });
 

@@ -13,6 +13,8 @@ export interface Resource<T> {
   readonly name: string;
   /** `/apis/networking.k8s.io/v1/networkpolicies` */
   readonly path: string;
+  /** Not part of every cluster: its CRD comes and goes. */
+  readonly optional?: boolean;
   /** Only metadata is needed, and asked for. */
   readonly metadataOnly?: boolean;
   /** What `decode` looks at. */
@@ -73,6 +75,8 @@ export class Reflector<T> {
   /** The last try with a WatchList broke off: a plain list is next. */
   #listNext = false;
   #failedWatches = 0;
+  /** The server said that there is no such kind. */
+  #isAbsent = false;
   #status: SourceStatus;
 
   constructor(resource: Resource<T>, client: Client, sink: Sink<T>, options: ReflectorOptions) {
@@ -136,7 +140,7 @@ export class Reflector<T> {
 
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     if (error instanceof ApiError) {
-      if (error.status === 404) return this.#absent(signal);
+      if (this.#resource.optional && isUnknownKind(error)) return this.#absent(signal);
       if (this.#version === null && this.#hasWatchList && !this.#listNext && isUnknownToServer(error)) {
         this.#hasWatchList = false;
         return;
@@ -152,8 +156,17 @@ export class Reflector<T> {
     await this.#backoff.wait(signal, error instanceof ApiError ? error.retryAfter * 1000 : 0);
   }
 
-  /** The kind is not installed: there are no objects of it, and that is all that is known. */
+  /**
+   * The kind is not installed: there are no objects of it. A CRD's objects are deleted before it is, so where some are left
+   * the answer may be somebody else's (a proxy's, a server's that is starting): they stay until it has been given twice.
+   */
   async #absent(signal: AbortSignal): Promise<void> {
+    if (this.#objects.size > 0 && !this.#isAbsent) {
+      this.#isAbsent = true;
+      this.#tell({ connected: false, error: `the server says that it has no ${this.#resource.name} any more` });
+      await this.#options.untilInstalled(signal);
+      return;
+    }
     this.#swap(new Map(), performance.now());
     this.#version = null;
     this.#listFrom = "0";
@@ -218,6 +231,7 @@ export class Reflector<T> {
 
   /** A complete state, as of `version`. */
   #replace(next: Map<string, T>, version: string, receivedAt: number): void {
+    this.#isAbsent = false;
     this.#swap(next, receivedAt);
     this.#version = version;
     this.#listFrom = version;
@@ -270,6 +284,7 @@ export class Reflector<T> {
       const accept = this.#accept("PartialObjectMetadata");
       const both = AbortSignal.any([signal, end.signal]);
       const body = await this.#client.stream(path, query, { signal: both, timeout: silence, accept });
+      this.#isAbsent = false;
       if (initial === null) this.#tell({ connected: true, error: null });
       else this.#listNext = true; // unless the bookmark comes
       let state = initial;
@@ -383,3 +398,7 @@ interface Metadata {
 /** Servers without WatchList reject its parameters: as invalid, or as forbidden by validation. */
 const isUnknownToServer = ({ status, reason, message }: ApiError): boolean =>
   status === 400 || status === 422 || reason === "Invalid" || (status === 403 && message.includes("sendInitialEvents"));
+
+/** An API server's answer for a group, version or resource that it does not serve: a Status, or Go's own text when no path matches. */
+const isUnknownKind = (error: ApiError): boolean =>
+  error.status === 404 && (error.reason === "NotFound" || error.message.endsWith("404 page not found"));

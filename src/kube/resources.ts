@@ -88,6 +88,7 @@ export function policyResource(kind: PolicyKind): Resource<FollowedPolicy> {
   return {
     name,
     path,
+    optional: kind !== "NetworkPolicy",
     reads: { metadata, spec: true },
     decode: (object) => decodePolicyObject(object, kind),
     key: ({ policy: { metadata } }) => `${metadata.namespace}/${metadata.name}`,
