@@ -2,19 +2,33 @@
 import { AddressSet, type Family, families, familyBits, parseAddress } from "../net/address.ts";
 import type { PortProtocol } from "../net/ports.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
+import { chainShapes, shapeOfRule } from "./chain-shapes.ts";
+import { closedDrop, type Room } from "./closed.ts";
+import { untrusted } from "./epoch.ts";
 import { denyChain, type Hash, subjectChain } from "./names.ts";
 import {
   type DirectionNumbers,
   explicitNobody,
+  fullRoom,
   type KernelNumbers,
   kernelNumbers,
   parseClassid,
   splitKey,
 } from "./numbers.ts";
 import { type Answer, allow, type TableElements, tableFromElements } from "./port-table.ts";
-import { about, familyDigit, freeChain, heldSet, mapName, ownersSet, type TableOptions } from "./skeleton.ts";
-import { type DirectionState, emptyState, free, type KernelState, type NetPiece, nobody } from "./state.ts";
-import { strangerDrop } from "./strangers.ts";
+import {
+  about,
+  baseChain,
+  familyDigit,
+  fixedDrops,
+  freeChain,
+  heldSet,
+  hookNames,
+  mapName,
+  ownersSet,
+  type TableOptions,
+} from "./skeleton.ts";
+import { closed, type DirectionState, emptyState, free, type KernelState, type NetPiece, nobody } from "./state.ts";
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
@@ -52,18 +66,31 @@ interface Element {
   readonly value: Json | undefined;
 }
 
-/** Elements of maps ([key, value] each) and sets, by name; names of chains. */
+interface Chain {
+  /** `type hook priority policy`; null for chains that are jumped to. */
+  readonly hook: string | null;
+  readonly shape: string[];
+}
+
+/** Elements of maps ([key, value] each) and sets, and chains, by name. */
 interface Listing {
   readonly elements: ReadonlyMap<string, readonly Element[]>;
-  readonly chains: ReadonlySet<string>;
+  readonly chains: ReadonlyMap<string, Chain>;
+}
+
+function readChain(chain: Json): Chain {
+  if (field(chain, "hook") === undefined) return { hook: null, shape: [] };
+  return { hook: ["type", "hook", "prio", "policy"].map((name) => text(field(chain, name))).join(" "), shape: [] };
 }
 
 function readListing(json: string): Listing {
   const elements = new Map<string, readonly Element[]>();
-  const chains = new Set<string>();
+  const chains = new Map<string, Chain>();
   for (const object of list(field(JSON.parse(json) as Json, "nftables"))) {
     const chain = field(object, "chain");
-    if (chain !== undefined) chains.add(text(field(chain, "name")));
+    if (chain !== undefined) chains.set(text(field(chain, "name")), readChain(chain));
+    const rule = field(object, "rule"); // after all chains, in order
+    if (rule !== undefined) chains.get(text(field(rule, "chain")))?.shape.push(shapeOfRule(field(rule, "expr")));
     const map = field(object, "map");
     if (map !== undefined) {
       const all = list(field(map, "elem")).map((pair): Element => {
@@ -209,8 +236,8 @@ class DirectionReader {
     const prefix = subjectChain(this.#direction, "");
     for (const { key, value } of this.#elements(`subject${digit}`)) {
       const chain = gotoTarget(value);
-      if (chain === freeChain[this.#direction]) {
-        this.#state.dispatch.set(text(key), free);
+      if (chain === freeChain[this.#direction] || chain === denyChain(closedDrop[this.#direction])) {
+        this.#state.dispatch.set(text(key), chain === freeChain[this.#direction] ? free : closed);
         continue;
       }
       const subject = chain.slice(prefix.length);
@@ -275,11 +302,27 @@ function readPods(listing: Listing, state: KernelState): void {
   }
 }
 
+function hasChains({ chains }: Listing, state: KernelState, options: TableOptions): boolean {
+  const shapes = chainShapes(state, options);
+  const hooks = new Map<string, string>(
+    hookNames.map((hook) => [baseChain(hook), `filter ${hook} ${options.priority} accept`]),
+  );
+  if (chains.size !== shapes.size) return false;
+  return [...chains].every(
+    ([name, { hook, shape }]) =>
+      hook === (hooks.get(name) ?? null) && JSON.stringify(shape) === JSON.stringify(shapes.get(name)),
+  );
+}
+
 /**
  * The state of a listed table, and the numbers that its classes have.
  * @returns null where another version, or one with other options, made it, or someone changed it
  */
-export function adopt(json: string, options: TableOptions): { state: KernelState; numbers: KernelNumbers } | null {
+export function adopt(
+  json: string,
+  options: TableOptions,
+  room: Room = fullRoom,
+): { state: KernelState; numbers: KernelNumbers } | null {
   try {
     const listing = readListing(json);
     const comment = listing.elements.get("about")?.[0]?.comment ?? "";
@@ -288,17 +331,21 @@ export function adopt(json: string, options: TableOptions): { state: KernelState
     const owesEpoch = said?.[2] !== undefined;
     if (comment !== about(options, epoch, owesEpoch)) return null;
     const state = emptyState(options.podInterfaces.length > 0);
-    const numbers = kernelNumbers();
+    const numbers = kernelNumbers(room);
     for (const direction of directions) {
       new DirectionReader(direction, listing, numbers[direction], state[direction]).read();
     }
     const prefix = denyChain("");
-    for (const chain of listing.chains) if (chain.startsWith(prefix)) state.denies.add(chain.slice(prefix.length));
-    for (const direction of directions) state.denies.delete(strangerDrop[direction]); // never come nor go
+    for (const chain of listing.chains.keys())
+      if (chain.startsWith(prefix)) state.denies.add(chain.slice(prefix.length));
+    for (const id of fixedDrops) state.denies.delete(id); // never come nor go
     readPods(listing, state);
     state.epoch = epoch;
     state.owesEpoch = owesEpoch;
-    state.hooked = listing.chains.has("base_forward");
+    state.hooked = hookNames.some((hook) => listing.chains.has(baseChain(hook)));
+    // Only the very first start has none.
+    if (!state.hooked && epoch !== untrusted) return null;
+    if (!hasChains(listing, state, options)) return null;
     return { state, numbers };
   } catch (error) {
     if (error instanceof Foreign || error instanceof SyntaxError) return null;

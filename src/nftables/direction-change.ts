@@ -1,10 +1,12 @@
 /** What changes in one direction between two states, and the classes that it takes to change it safely; see `sequence.ts`. */
 import { type Family, families } from "../net/address.ts";
 import type { Direction } from "../policy/model/verdict.ts";
+import { closedDrop } from "./closed.ts";
 import { type Hash, hash } from "./names.ts";
 import { cutNets, type NetChange } from "./nets.ts";
 import { allow, allowAll, both, closes, type PortTable, uniformTable } from "./port-table.ts";
 import {
+  closed,
   type DirectionState,
   isRuled,
   type KernelState,
@@ -217,6 +219,7 @@ export class DirectionChange {
 
   #table(state: DirectionState, subject: Hash, peer: Hash): PortTable {
     if (isRuled(subject)) return tableFor(state, subject, peer);
+    if (subject === closed) return uniformTable(closedDrop[this.direction]);
     return subject === stranger ? uniformTable(strangerDrop[this.direction]) : allowAll;
   }
 

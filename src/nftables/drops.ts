@@ -1,6 +1,7 @@
 /** Drop ids: what a denied packet's log line and counter are called, and what that means. */
 import { type PolicyClass, policyKey } from "../policy/compile/plan.ts";
 import { type Decision, type Direction, directions, type Reason, type Tier } from "../policy/model/verdict.ts";
+import { closedDrop } from "./closed.ts";
 import { type Hash, hash } from "./names.ts";
 import { strangerDrop } from "./strangers.ts";
 
@@ -12,6 +13,8 @@ export interface DropExplanation {
   readonly reasons: readonly Reason[];
   /** No policy: that end's address is of this node's pods, and no known pod has it. */
   readonly stranger?: true;
+  /** No policy: there is no room for the rules of that end, see `Enforcer.refused`. */
+  readonly closed?: true;
 }
 
 interface KnownSubject {
@@ -59,6 +62,7 @@ export class Drops {
   explain(id: string): DropExplanation | null {
     for (const direction of directions) {
       if (id === strangerDrop[direction]) return { direction, tier: "Default", reasons: [], stranger: true };
+      if (id === closedDrop[direction]) return { direction, tier: "Default", reasons: [], closed: true };
     }
     return this.#explanations.get(id) ?? null;
   }

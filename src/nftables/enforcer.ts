@@ -1,16 +1,18 @@
 /** Keeps one node's table in the kernel equal to a plan. */
 import { AddressSet, parseCidr } from "../net/address.ts";
-import type { Plan, PlanDelta, PolicyClass } from "../policy/compile/plan.ts";
+import { type Plan, type PlanDelta, type PolicyClass, policyKey } from "../policy/compile/plan.ts";
 import type { PolicyRef } from "../policy/model/policy.ts";
-import type { Decision, Direction } from "../policy/model/verdict.ts";
+import { type Decision, type Direction, directions } from "../policy/model/verdict.ts";
+import { namespacedName } from "../policy/model/world.ts";
 import { adopt } from "./adopt.ts";
+import { type Fitted, fitting, type Room } from "./closed.ts";
 import { Collector } from "./collect.ts";
 import { Desired } from "./desired.ts";
 import { type DropExplanation, Drops } from "./drops.ts";
 import { nextEpoch, untrusted } from "./epoch.ts";
 import { denyChain } from "./names.ts";
-import { type KernelNumbers, kernelNumbers } from "./numbers.ts";
-import { releaseNumbers, render } from "./render.ts";
+import { fullRoom, type KernelNumbers, kernelNumbers } from "./numbers.ts";
+import { hasNumbers, releaseNumbers, render } from "./render.ts";
 import { NftablesError, type Runner } from "./runner.ts";
 import { type Purpose, sequence, type Transaction } from "./sequence.ts";
 import { aboutPlace, defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
@@ -28,11 +30,13 @@ export interface EnforcerOptions extends Partial<TableOptions> {
   readonly collectAfter?: number;
   /** CIDRs of this node's pods: an address in them that no known pod of this node has is dropped (spec A17.1). See `hold`. */
   readonly held?: readonly string[];
+  /** At most so many subject classes in each direction; default 4093, what keys have room for. */
+  readonly mostSubjects?: number;
   /** Watch for other programs that change or remove the table, and repair it at once. Not with the program `nft`. */
   readonly watch?: boolean;
 }
 
-/** A subject that the kernel cannot hold rules for: everything is dropped in that direction, except what the own node opens. */
+/** Pods that there is no room for rules of: everything is dropped in that direction, except what the own node opens. */
 export interface Refusal {
   readonly direction: Direction;
   /** `namespace/name` of this node's pods. */
@@ -60,8 +64,13 @@ export class Enforcer {
   readonly #desired: Desired;
   readonly #warn: (message: string) => void;
   readonly #collectAfter: number;
+  readonly #room: Room;
   #state: KernelState;
   #numbers: KernelNumbers;
+  /** What the kernel is to hold: of what is desired as much as there is room for. */
+  #fitted: Fitted;
+  /** The plan that was followed last. */
+  #plan: Plan;
   /** The kernel may hold something else than `#state` says. */
   #uncertain = false;
   #sequences = 0;
@@ -74,9 +83,11 @@ export class Enforcer {
   #collection: NodeJS.Timeout | undefined;
   readonly #collector = new Collector();
 
-  private constructor(options: EnforcerOptions) {
+  private constructor(plan: Plan, options: EnforcerOptions) {
     const { node, runner, warn = () => undefined, collectAfter = 1000, ...more } = options;
-    const { held = [], watch: _watch, ...table } = more;
+    const { held = [], watch: _watch, mostSubjects = fullRoom.subjects, ...table } = more;
+    this.#plan = plan;
+    this.#room = { ...fullRoom, subjects: Math.min(mostSubjects, fullRoom.subjects) };
     this.#collectAfter = collectAfter;
     this.#runner = runner;
     this.#warn = warn;
@@ -85,7 +96,8 @@ export class Enforcer {
     this.#desired = new Desired(node, this.#drops, this.#options.podInterfaces.length > 0);
     this.#desired.hold(podSpace(held));
     this.#state = emptyState();
-    this.#numbers = kernelNumbers();
+    this.#numbers = kernelNumbers(this.#room);
+    this.#fitted = fitting(this.#desired.goal, this.#room);
   }
 
   /**
@@ -93,7 +105,7 @@ export class Enforcer {
    * @throws NftablesError
    */
   static async start(plan: Plan, options: EnforcerOptions): Promise<Enforcer> {
-    const enforcer = new Enforcer(options);
+    const enforcer = new Enforcer(plan, options);
     enforcer.#desired.load(plan);
     await enforcer.#enqueue(() => enforcer.#repair());
     if (options.watch === true) await enforcer.#watch();
@@ -105,6 +117,7 @@ export class Enforcer {
    * @param delta what `plan.apply` returned
    */
   apply(plan: Plan, delta: PlanDelta): Promise<readonly TransactionStats[]> {
+    this.#plan = plan;
     return this.#follow(this.#desired.update(plan, delta));
   }
 
@@ -128,11 +141,26 @@ export class Enforcer {
   }
 
   /**
-   * What could not be programmed, and is closed instead. Always [] in this version: a refused transaction is refused whole,
-   * the rules before stay in force, and the call that sent it throws.
+   * What there is no room for, and is closed instead, until there is. A transaction that nft refuses is another matter: it is
+   * refused whole, the rules before stay in force, and the call that sent it throws `NftablesError`.
    */
   refused(): readonly Refusal[] {
-    return [];
+    return directions.flatMap((direction) => this.#refusedIn(direction));
+  }
+
+  #refusedIn(direction: Direction): Refusal[] {
+    const excess = this.#fitted.closed[direction];
+    if (excess.size === 0) return [];
+    const pods = new Set<string>();
+    const policies = new Map<string, PolicyRef>();
+    for (const [address, subject] of this.#desired.goal[direction].dispatch) {
+      const end = excess.has(subject) ? this.#plan.endAt(address) : null;
+      if (end?.kind !== "pod") continue;
+      pods.add(namespacedName(end.pod));
+      for (const { ref } of this.#plan.policyClass(end.pod, direction).policies) policies.set(policyKey(ref), ref);
+    }
+    const why = `the pods of one node can have ${this.#room.subjects} different sets of rules`;
+    return [{ direction, pods: [...pods].sort(), policies: [...policies.values()], why }];
   }
 
   /** What a drop id stands for; null for ids that this process never knew. */
@@ -200,30 +228,40 @@ export class Enforcer {
 
   /** Reads what the kernel holds and sends the difference. */
   async #repair(): Promise<TransactionStats[]> {
+    this.#uncertain = true;
     const listing = await this.#list();
-    const adopted = listing === null ? null : adopt(listing, this.#options);
-    this.#state = adopted?.state ?? emptyState(this.#desired.goal.byInterface);
-    this.#numbers = adopted?.numbers ?? kernelNumbers();
-    this.#uncertain = false;
-    const stats: TransactionStats[] = [];
-    if (adopted !== null) {
-      stats.push(...(await this.#reach(this.#everything())));
-      this.#collectLater(); // what an earlier process had no time to
-    } else if (listing === null) {
-      await this.#runner.run([...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
-      stats.push(...(await this.#reach(this.#everything())));
-    } else stats.push(await this.#replace());
-    // Marks of an earlier installation would pass for judged flows: until they are cleared no mark is trusted.
-    if (this.#state.epoch === untrusted) stats.push(await this.#commit(newEpoch));
-    return stats;
+    const adopted = listing === null ? null : adopt(listing, this.#options, this.#room);
+    this.#begin(adopted);
+    if (listing !== null && adopted === null) {
+      const { table } = this.#options;
+      this.#warn(`table inet ${table} is of another version, has other options or was changed: it is replaced`);
+      const stats = await this.#replace();
+      this.#uncertain = false;
+      return stats;
+    }
+    if (listing === null) await this.#runner.run([...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
+    else this.#collectLater(); // what an earlier process had no time to
+    return [...(await this.#reach(null)), ...(await this.#trust())];
   }
 
-  /** Replaces a table of another version, or with other options, in one transaction. */
-  async #replace(): Promise<TransactionStats> {
-    this.#warn(`table inet ${this.#options.table} is of another version or has other options: it is replaced`);
-    const ops = this.#sequence(this.#everything()).flatMap((transaction) => transaction.ops);
+  /** @param from what the kernel holds; null: nothing */
+  #begin(from: { readonly state: KernelState; readonly numbers: KernelNumbers } | null): void {
+    this.#state = from?.state ?? emptyState(this.#desired.goal.byInterface);
+    this.#numbers = from?.numbers ?? kernelNumbers(this.#room);
+  }
+
+  /** Puts a whole new table in place of the one that is there, in one transaction. */
+  async #replace(): Promise<TransactionStats[]> {
+    this.#begin(null);
+    this.#fitted = fitting(this.#desired.goal, this.#room);
+    const ops = this.#sequence(touchAll(this.#state, this.#fitted.goal)).flatMap((transaction) => transaction.ops);
     const first = [`delete table inet ${this.#options.table}`, ...skeleton(this.#options, this.#state.epoch), ""];
-    return this.#commit({ purpose: "open", ops }, first.join("\n"));
+    return [await this.#commit({ purpose: "open", ops }, first.join("\n")), ...(await this.#trust())];
+  }
+
+  /** Marks of an earlier table would pass for judged flows: until they are cleared no mark is trusted. */
+  async #trust(): Promise<TransactionStats[]> {
+    return this.#state.epoch === untrusted ? [await this.#commit(newEpoch)] : [];
   }
 
   async #list(): Promise<string | null> {
@@ -246,18 +284,28 @@ export class Enforcer {
     }
   }
 
-  #everything(): Changed {
-    return touchAll(this.#state, this.#desired.goal);
-  }
-
   #sequence(touched: Changed): Transaction[] {
     const nonce = `${process.pid}.${Date.now()}.${this.#sequences++}`;
-    return sequence(this.#state, this.#desired.goal, touched, nonce);
+    return sequence(this.#state, this.#fitted.goal, touched, nonce);
   }
 
-  async #reach(touched: Changed): Promise<TransactionStats[]> {
-    const transactions = this.#sequence(touched);
-    this.#collector.reached(this.#desired.goal);
+  /** Brings the kernel to the goal. @param touched where it may differ; null: anywhere */
+  async #reach(touched: Changed | null): Promise<TransactionStats[]> {
+    this.#uncertain = true; // until the goal is reached, whatever is thrown
+    const stats = await this.#approach(touched);
+    this.#uncertain = false;
+    return stats;
+  }
+
+  async #approach(touched: Changed | null): Promise<TransactionStats[]> {
+    const wasWhole = this.#fitted.goal === this.#desired.goal;
+    this.#fitted = fitting(this.#desired.goal, this.#room);
+    const { goal } = this.#fitted;
+    const isWhole = wasWhole && goal === this.#desired.goal;
+    const transactions = this.#sequence(isWhole && touched !== null ? touched : touchAll(this.#state, goal));
+    this.#collector.reached(goal);
+    // Numbers of what is not collected yet are missing for a moment: a new table has all of them.
+    if (!hasNumbers(transactions, this.#numbers)) return this.#replace();
     const stats: TransactionStats[] = [];
     for (const transaction of transactions) {
       if (transaction.purpose === "forget" && !(await this.#forget(transaction))) continue;
@@ -304,7 +352,7 @@ export class Enforcer {
       this.#collection = undefined;
       void this.#enqueue(async () => {
         if (this.#pending.length > 0 || this.#uncertain) return this.#collectLater(); // the goal is ahead of the kernel
-        const { ops, isMore } = this.#collector.look(this.#state, this.#desired.goal);
+        const { ops, isMore } = this.#collector.look(this.#state, this.#fitted.goal);
         if (ops.length > 0) await this.#commit({ purpose: "collect", ops });
         if (isMore) this.#collectLater();
       }).catch((error: unknown) => this.#warn(messageOf(error)));

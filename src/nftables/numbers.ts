@@ -1,5 +1,6 @@
 /** Numbers of classes and tables in the kernel's 32-bit keys. */
 import type { Direction } from "../policy/model/verdict.ts";
+import type { Room } from "./closed.ts";
 import type { Hash } from "./names.ts";
 
 /** Subject classes have the upper 12 bits of a key, peer classes and tables the lower 20. */
@@ -45,11 +46,14 @@ export class Numbers {
   readonly #free: number[] = [];
   #next = 1;
 
-  /** @param bits of a number, without flags */
-  constructor(what: string, bits: number, reserved: number) {
+  /**
+   * @param bits of a number, without flags
+   * @param limit the greatest number
+   */
+  constructor(what: string, bits: number, limit: number) {
     this.#what = what;
     this.#mask = 2 ** bits - 1;
-    this.#limit = this.#mask - reserved;
+    this.#limit = limit;
   }
 
   /** Takes over a number, with its flags, that the kernel already uses. */
@@ -59,6 +63,11 @@ export class Numbers {
     for (; this.#next <= own; this.#next++) if (this.#next < own) this.#free.push(this.#next);
     const free = this.#free.indexOf(own);
     if (free >= 0) this.#free.splice(free, 1);
+  }
+
+  /** How many more there is room for. */
+  get left(): number {
+    return this.#limit - this.#byHash.size;
   }
 
   /** @throws when there are more than a key has room for */
@@ -94,13 +103,16 @@ export interface DirectionNumbers {
 
 export type KernelNumbers = Readonly<Record<Direction, DirectionNumbers>>;
 
-export const kernelNumbers = (): KernelNumbers => {
-  // The last subject would make a key that nft takes for the handle "root", the one before says `admitted`; the last peer
-  // is `explicitNobody`.
+/** What keys have room for, in one direction. The last subject would make a key that nft takes for the handle "root", the
+ * one before says `admitted`. */
+export const fullRoom: Room = { subjects: 2 ** subjectBits - 3, tables: 2 ** tableBits - 1 };
+
+export const kernelNumbers = (room: Room = fullRoom): KernelNumbers => {
+  // The last peer is `explicitNobody`.
   const direction = (name: Direction): DirectionNumbers => ({
-    subjects: new Numbers(`${name} subject classes`, subjectBits, 2),
-    peers: new Numbers(`${name} peer classes`, lowBits, 1),
-    tables: new Numbers(`${name} port tables`, tableBits, 0),
+    subjects: new Numbers(`${name} subject classes`, subjectBits, room.subjects),
+    peers: new Numbers(`${name} peer classes`, lowBits, maxLow - 1),
+    tables: new Numbers(`${name} port tables`, tableBits, room.tables),
   });
   return { egress: direction("egress"), ingress: direction("ingress") };
 };

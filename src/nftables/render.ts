@@ -3,6 +3,7 @@ import { type Family, formatAddress, parseAddress } from "../net/address.ts";
 import type { Range } from "../net/interval.ts";
 import type { PortProtocol } from "../net/ports.ts";
 import type { Direction } from "../policy/model/verdict.ts";
+import { closedDrop } from "./closed.ts";
 import { denyChain, type Hash, subjectChain } from "./names.ts";
 import { classid, type DirectionNumbers, explicitNobody, type KernelNumbers, pairKey, tableFlags } from "./numbers.ts";
 import { type Answer, allow, elementsOf, type PortTable, type TableElements } from "./port-table.ts";
@@ -22,7 +23,7 @@ import {
   subjectRules,
   type TableOptions,
 } from "./skeleton.ts";
-import { free, type NetPiece, nobody, type Op } from "./state.ts";
+import { closed, free, type NetPiece, nobody, type Op } from "./state.ts";
 
 /** Elements in one command: keeps lines, and nft's errors, short. */
 const elementsAtOnce = 500;
@@ -100,6 +101,11 @@ function append(map: Map<string, string[]>, key: string, value: string): void {
 
 const target = (direction: Direction, answer: Answer): string =>
   `goto ${answer === allow ? (direction === "egress" ? "admit" : "pass") : denyChain(answer)}`;
+
+function dispatchChain(direction: Direction, subject: Hash): string {
+  if (subject === free) return freeChain[direction];
+  return subject === closed ? denyChain(closedDrop[direction]) : subjectChain(direction, subject);
+}
 
 const peerNumber = (numbers: DirectionNumbers, peer: Hash): number =>
   peer === nobody ? explicitNobody : numbers.peers.of(peer);
@@ -192,7 +198,7 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       const value =
         op.kind === "exact"
           ? classid(peerNumber(numbers[op.direction], op.to))
-          : `goto ${op.to === free ? freeChain[op.direction] : subjectChain(op.direction, op.to)}`;
+          : `goto ${dispatchChain(op.direction, op.to)}`;
       script.add(map, `${op.address} : ${value}`);
       break;
     }
@@ -236,6 +242,22 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       script.raw(hooks(options));
       break;
   }
+}
+
+/** Is there a number for every class and table that is new in a sequence? */
+export function hasNumbers(sequence: readonly { readonly ops: readonly Op[] }[], numbers: KernelNumbers): boolean {
+  const left = (direction: Direction): { subject: number; peer: number; table: number } => {
+    const { subjects, peers, tables } = numbers[direction];
+    return { subject: subjects.left, peer: peers.left, table: tables.left };
+  };
+  const room = { egress: left("egress"), ingress: left("ingress") };
+  for (const { ops } of sequence) {
+    for (const op of ops) {
+      if (op.kind !== "subject" && op.kind !== "peer" && op.kind !== "table") continue;
+      if (op.present && room[op.direction][op.kind]-- === 0) return false;
+    }
+  }
+  return true;
 }
 
 /** Gives back the numbers of what a committed transaction removed. */

@@ -24,7 +24,7 @@ import { type Direction, directions } from "../policy/model/verdict.ts";
 import { DirectionChange, type Move } from "./direction-change.ts";
 import type { Hash } from "./names.ts";
 import { equalNets, mergeNets } from "./nets.ts";
-import { free, isRuled, type KernelState, type NetPiece, nobody, type Op, outside, stranger } from "./state.ts";
+import { closed, free, isRuled, type KernelState, type NetPiece, nobody, type Op, outside, stranger } from "./state.ts";
 import type { Changed } from "./touched.ts";
 
 /** Why a transaction is sent. */
@@ -56,7 +56,7 @@ class Entries {
   }
 }
 
-const entry = (subject: Hash): Hash | null => (isRuled(subject) || subject === free ? subject : null);
+const entry = (subject: Hash): Hash | null => (subject === outside || subject === stranger ? null : subject);
 
 /** Entries that change, apart from those that go: between the two stands the change of the space that is held. */
 interface Dispatch {
@@ -76,7 +76,7 @@ function between({ from, to }: Move, { leave, arrive }: { leave: Hash; arrive: H
   // Of an address outside that comes to be held its entry must be there before.
   if (!closeFirst || to === stranger || from === outside) return arrive;
   // An end that is not judged allows everything, so that the other end's class is what both allow.
-  return from === stranger || to === free || to === outside ? leave : arrive;
+  return from === stranger || from === closed || to === free || to === outside ? leave : arrive;
 }
 
 function phases(change: DirectionChange, hooked: boolean, closeFirst: boolean, denies: ReadonlySet<string>): Phases {

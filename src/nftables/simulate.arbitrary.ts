@@ -5,9 +5,10 @@
 import { type Address, type Family, families, parseAddress } from "../net/address.ts";
 import type { Protocol } from "../net/ports.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
+import { closedDrop } from "./closed.ts";
 import type { Hash } from "./names.ts";
 import { type Answer, allow, answerAt } from "./port-table.ts";
-import { type DirectionState, free, isRuled, type KernelState, netPeer, nobody, tableFor } from "./state.ts";
+import { closed, type DirectionState, free, isRuled, type KernelState, netPeer, nobody, tableFor } from "./state.ts";
 import { strangerDrop } from "./strangers.ts";
 
 /** A first packet of a flow, by its own addresses after DNAT. */
@@ -64,6 +65,7 @@ function run(view: View, packet: Packet): Fate {
 function subject(view: View, direction: Direction, address: string, packet: Packet): Fate {
   const own = view.next()[direction].dispatch.get(address);
   if (own === free) return allow;
+  if (own === closed) return closedDrop[direction];
   if (own !== undefined) return answer(view, direction, own, packet);
   const isStranger =
     view.next().held.has(read(address)) || (view.rules.byInterface && packet.behind?.has(address) === true);

@@ -6,7 +6,8 @@
  * free between routing and the queueing discipline. It is 0 again when a judged packet leaves; `meta mark` is other
  * software's.
  */
-import type { Direction } from "../policy/model/verdict.ts";
+import { type Direction, directions } from "../policy/model/verdict.ts";
+import { closedDrop } from "./closed.ts";
 import { untrusted } from "./epoch.ts";
 import { denyChain, hash, letter, logPrefix } from "./names.ts";
 import { classid, pairKey, subjectBits, subjectMask, tableFlags } from "./numbers.ts";
@@ -36,7 +37,7 @@ export const defaultTableOptions: TableOptions = {
 };
 
 /** Raised with every change of the fixed part. */
-const layout = 3;
+const layout = 4;
 
 /** The element of the set `about` whose comment says what a later process must know. */
 export const aboutKey = "0:1";
@@ -204,14 +205,15 @@ function strangers(options: TableOptions, direction: Direction, how: "tracked" |
   });
 }
 
-function strangerChains(options: TableOptions, direction: Direction): readonly string[] {
-  const id = strangerDrop[direction];
-  const drop = denyChain(id);
+/** Drops that are always there: of strangers, and of subjects that cannot be programmed. */
+export const fixedDrops: readonly string[] = directions.flatMap((d) => [strangerDrop[d], closedDrop[d]]);
+
+function fixedChains(options: TableOptions): readonly string[] {
   return [
-    `counter ${drop} {`,
-    "}",
-    ...chain(drop, denyRule(options, id)),
-    ...chain(mapName(direction, "strays"), ...strayRules(direction, drop)),
+    ...fixedDrops.flatMap((id) => [`counter ${denyChain(id)} {`, "}", ...chain(denyChain(id), denyRule(options, id))]),
+    ...directions.flatMap((direction) =>
+      chain(mapName(direction, "strays"), ...strayRules(direction, denyChain(strangerDrop[direction]))),
+    ),
   ];
 }
 
@@ -229,8 +231,7 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
       ...[`set ${heldSet(digit)} {`, `type ${type}`, "flags interval", "}"],
       ...[`set ${ownersSet(digit)} {`, `type ${type}`, "}"],
     ]),
-    ...strangerChains(options, "egress"),
-    ...strangerChains(options, "ingress"),
+    ...fixedChains(options),
     // Reached when every ruled direction of a flow allowed it.
     ...chain("pass", `meta priority set ${passed}`),
     // Reached when a ruled source is allowed to; `arrive` when the source is not ruled.

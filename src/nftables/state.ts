@@ -17,9 +17,12 @@ export const free: Hash = "free";
 export const outside: Hash = "";
 /** The same in this node's pod space: of a pod that is not known yet, or no more; everything is denied. */
 export const stranger: Hash = "stranger";
+/** In place of a subject class that the table has no room for: everything is denied. */
+export const closed: Hash = "closed";
 
 /** Is this a class with a chain of its own? */
-export const isRuled = (subject: Hash): boolean => subject !== free && subject !== outside && subject !== stranger;
+export const isRuled = (subject: Hash): boolean =>
+  subject !== free && subject !== outside && subject !== stranger && subject !== closed;
 
 /** Addresses `start..end` that are no pod and no node. */
 export interface NetPiece {
@@ -39,7 +42,7 @@ export interface DirectionState {
   readonly exact: Map<string, Hash>;
   /** Disjoint, ascending. */
   readonly nets: Record<Family, readonly NetPiece[]>;
-  /** Address of a pod of this node → subject class, or `free`. */
+  /** Address of a pod of this node → subject class, `free` or `closed`. */
   readonly dispatch: Map<string, Hash>;
 }
 
