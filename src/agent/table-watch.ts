@@ -15,8 +15,8 @@ export interface TableWatchDeps {
 
 /** Milliseconds between two looks whether there is a table: it costs about as much as a small transaction. */
 const glance = 10_000;
-/** Every so many of them all of it is read and compared. */
-const glancesToReading = 90;
+/** Every so many of them, once an hour, all of it is read and compared: at 30,000 pods that takes 100 MB for a while. */
+const glancesToReading = 360;
 
 export class TableWatch {
   readonly #deps: TableWatchDeps;

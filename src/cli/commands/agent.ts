@@ -1,6 +1,7 @@
 /** `bulkhead agent` */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
 import type { AgentOptions } from "../../agent/agent.ts";
@@ -173,6 +174,9 @@ async function check(options: AgentCommandOptions, io: Io): Promise<ExitCode> {
 }
 
 async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> {
+  // A process that lives as long as its node, in memory that pods could have: the heap grows by little between collections.
+  // A third less at 20,000 pods, for a third more CPU while they are first read.
+  setFlagsFromString("--optimize-for-size");
   const agent = await agentOptions(options);
   const connection = await connectionOf(options, io);
   const { openLog } = await import("../../agent/log.ts");
