@@ -89,12 +89,18 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     ...(options.featureGates === undefined ? [] : [`--feature-gates=${options.featureGates}`]),
     ...(options.apiserverFlags ?? []),
   ];
-  let apiserver: ChildProcess;
+  let apiserver!: ChildProcess;
   const startApiserver = async (): Promise<void> => {
     apiserver = await start(folder, "kube-apiserver", apiserverArguments);
     await ready(server, folder, apiserver);
   };
-  await startApiserver();
+  try {
+    await startApiserver();
+  } catch (error) {
+    await Promise.all([end(etcd, "SIGKILL"), apiserver === undefined ? null : end(apiserver, "SIGKILL")]);
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
   const ca = readFileSync(at("certificates/apiserver.crt"));
   writeFileSync(at("ca.crt"), ca);
   writeFileSync(at("kubeconfig"), kubeconfig(server, at("ca.crt"), adminToken), { mode: 0o600 });
@@ -160,9 +166,14 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   clearTimeout(timer);
 }
 
+/** About a second where nothing else runs; ms. */
+const startLimit = 90_000;
+
 async function ready(server: URL, folder: string, child: ChildProcess): Promise<void> {
   const file = join(folder, "certificates/apiserver.crt");
+  const deadline = performance.now() + startLimit;
   for (;;) {
+    if (performance.now() > deadline) throw new Error(`kube-apiserver is not ready after ${startLimit / 1000} s`);
     if (child.exitCode !== null) {
       const log = readFileSync(join(folder, "kube-apiserver.log"), "utf8");
       throw new Error(`kube-apiserver ended: ${log.trimEnd().split("\n").slice(-5).join("\n")}`);

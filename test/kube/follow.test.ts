@@ -117,7 +117,7 @@ describeApiServer.each([
     await admin.post(namespaces, { metadata: { name: "shop", labels: { team: "a" } } });
     await admin.post(pods("shop"), pod("first"));
     listener = follow();
-  }, 60_000);
+  }, 120_000);
 
   afterAll(async () => {
     listener?.feed.close();
