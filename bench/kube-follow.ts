@@ -126,7 +126,14 @@ async function serve(folder: string, pods: number): Promise<void> {
       } else if (url.pathname.endsWith("/pods")) for (let i = 0; i < pods; i++) yield podText(i);
     };
     const write = async (text: string): Promise<void> => {
-      if (!stream.write(text)) await new Promise((resolve) => stream.once("drain", resolve).once("close", resolve));
+      if (stream.write(text)) return;
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          stream.off("drain", done).off("close", done);
+          resolve();
+        };
+        stream.on("drain", done).on("close", done);
+      });
     };
     let first = true;
     if (!isWatch) await write('{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[');
