@@ -1,9 +1,13 @@
 /** The short share of the real cluster: Bulkhead installed from deploy/, kubectl, and real pods. The long one: `npm run test:cluster`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Rule } from "../deploy/manifest.ts";
+import { askedBy, rightsOf } from "../deploy/rights.ts";
 import { clusterHookTimeout, readyForCluster, whyNoCluster } from "./lib/availability.ts";
 import { agentProcess, agentsReady, installBulkhead } from "./lib/bulkhead.ts";
 import { type Cluster, startCluster } from "./lib/cluster.ts";
-import { connects, makeNamespace, makePods, type Pod, pod } from "./lib/pods.ts";
+import { agnhostPod, connects, makeNamespace, makePods, type Pod } from "./lib/pods.ts";
 import { until } from "./lib/run.ts";
 
 const why = whyNoCluster();
@@ -37,7 +41,7 @@ describe.skipIf(why !== null)("a real cluster", () => {
 
   beforeAll(async () => {
     await readyForCluster();
-    cluster = await startCluster({ name: `test-${process.pid}` });
+    cluster = await startCluster({ name: `test-${process.pid}`, audit: true });
     await installBulkhead(cluster);
     await makeNamespace(cluster, "shop");
     [web, db, neighbour] = (await makePods(
@@ -162,28 +166,42 @@ describe.skipIf(why !== null)("a real cluster", () => {
     }
   });
 
-  test("a new pod under a default deny reaches nothing, from its first packet on", async () => {
-    const target = db.ip(4).includes(":") ? `[${db.ip(4)}]:8080` : `${db.ip(4)}:8080`;
-    const spec = {
-      restartPolicy: "Never",
-      containers: [{ name: "agnhost", image: "cluster.test/agnhost:1", args: ["connect", target, "--timeout=200ms"] }],
-    };
-    const names = Array.from({ length: 3 }, (_, i) => `early-${i}`);
-    await cluster.apply(
-      ...names.map((name) => ({
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name, namespace: "shop" },
-        spec: { ...spec, nodeName: "node1" },
-      })),
+  /** Pods whose only act is one connection: how each ended. One second is the time of the first segment's repetition. */
+  async function firstConnections(
+    prefix: string,
+    labels: Readonly<Record<string, string>>,
+  ): Promise<readonly string[]> {
+    const names = Array.from({ length: 3 }, (_, i) => `${prefix}-${i}`);
+    const args = ["connect", `${db.ip(4)}:8080`, "--timeout=900ms"];
+    const spec = { restartPolicy: "Never" };
+    await cluster.apply(...names.map((name) => agnhostPod({ namespace: "shop", name, labels, node: 0, args, spec })));
+    return Promise.all(
+      names.map((name) =>
+        until(`pod ${name} to end`, async () => {
+          const { status } = await cluster.get<{ status: { phase: string } }>("pod", name, "--namespace=shop");
+          return ["Succeeded", "Failed"].includes(status.phase) && status.phase;
+        }),
+      ),
     );
-    for (const name of names) {
-      const phase = await until(`pod ${name} to end`, async () => {
-        const { status } = await cluster.get<{ status: { phase: string } }>("pod", name, "--namespace=shop");
-        return ["Succeeded", "Failed"].includes(status.phase) ? status.phase : null;
-      });
-      expect(phase).toBe("Failed");
-    }
-    expect(await pod(cluster, "shop", "db")).toMatchObject({ uid: db.uid });
+  }
+
+  test("a new pod under a default deny reaches nothing, from its first packet on", async () => {
+    expect(await firstConnections("denied", {})).toEqual(["Failed", "Failed", "Failed"]);
+  });
+
+  test("the agent asks for what its ClusterRole gives, and is refused nothing", async () => {
+    const { rules } = await cluster.get<{ rules: Rule[] }>("clusterrole", "bulkhead");
+    const log = readFileSync(join(cluster.folder, "audit.log"), "utf8");
+    const asked = askedBy("system:serviceaccount:bulkhead-system:bulkhead", log);
+    expect(asked.forbidden).toEqual([]);
+    // Events are written when there is something to tell; test/deploy/rights.test.ts makes it so
+    const used = rightsOf(rules).filter((right) => !right.endsWith(" events.events.k8s.io"));
+    expect(asked.rights.filter((right) => !right.endsWith(" events.events.k8s.io"))).toEqual(used.sort());
+  });
+
+  test("with the CNI plugin a pod's first packets are judged right, and none is lost", async () => {
+    await installBulkhead(cluster, { cniPlugin: true });
+    expect(await firstConnections("allowed", { app: "web" })).toEqual(["Succeeded", "Succeeded", "Succeeded"]);
+    expect(await firstConnections("stranger", {})).toEqual(["Failed", "Failed", "Failed"]);
   });
 });

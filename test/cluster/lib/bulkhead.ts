@@ -38,7 +38,7 @@ export async function agentImage(): Promise<string> {
 }
 
 export interface InstallOptions {
-  /** With the CNI plugin: `deploy/cni`. */
+  /** With the CNI plugin: `deploy/cni/install.yaml`. */
   readonly cniPlugin?: boolean;
   /** A changed manifest in place of those of `deploy/`, for kubectl. */
   readonly manifest?: string;
@@ -48,8 +48,12 @@ export interface InstallOptions {
 export async function installBulkhead(cluster: Cluster, options: InstallOptions = {}): Promise<void> {
   await cluster.importImage(await agentImage());
   if (options.manifest !== undefined) await cluster.kubectl(["apply", "-f", "-"], { input: options.manifest });
-  else if (options.cniPlugin === true) await cluster.kubectl(["apply", "-k", join(root, "deploy/cni")]);
-  else await cluster.kubectl(["apply", "-f", join(root, "deploy/install.yaml")]);
+  else
+    await cluster.kubectl([
+      "apply",
+      "-f",
+      join(root, options.cniPlugin === true ? "deploy/cni" : "deploy", "install.yaml"),
+    ]);
   await agentsReady(cluster);
 }
 

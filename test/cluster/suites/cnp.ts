@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { assetPath } from "../lib/assets.ts";
 import type { Cluster } from "../lib/cluster.ts";
-import { RunError } from "../lib/run.ts";
 import { versions } from "../parts/versions.ts";
 import type { SuiteRun } from "./e2e.ts";
+import { runLogged } from "./logged.ts";
 import { type Case, resultsFolder, type SuiteResult } from "./result.ts";
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../../package.json"), "utf8")) as {
@@ -35,16 +35,7 @@ export async function runCnp(
     "-additional-info=test/cluster/README.md",
     `-report-output=${focus === null ? reportPath : join(cluster.folder, "cnp-report.yaml")}`,
   ];
-  const output = await cluster.control
-    .execInNetwork(command, {
-      within: 7_200_000,
-      cwd: cluster.folder,
-      env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
-    })
-    .catch((error: unknown) => {
-      if (error instanceof RunError && error.stdout !== "") return error.stdout;
-      throw error;
-    });
+  const output = await runLogged(cluster, "cnp", command, 3);
   return { version: `network-policy-api ${versions.networkPolicyApi}`, cases: subtestsOf(output) };
 }
 

@@ -3,9 +3,9 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { assetPath, images } from "../lib/assets.ts";
 import type { Cluster } from "../lib/cluster.ts";
-import { RunError } from "../lib/run.ts";
 import { versions } from "../parts/versions.ts";
 import type { SuiteRun } from "./e2e.ts";
+import { runLogged } from "./logged.ts";
 import type { Case, SuiteResult } from "./result.ts";
 
 /** The registry part of the image's name; the rest of the name is cyclonus' own. */
@@ -39,12 +39,7 @@ export async function runCyclonus(
     `--image-registry=${registry}`,
     `--junit-results-file=${report}`,
   ];
-  const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
-  await cluster.control
-    .execInNetwork(command, { within: 4 * 3_600_000, cwd: cluster.folder, env })
-    .catch((error: unknown) => {
-      if (!(error instanceof RunError)) throw error;
-    });
+  await runLogged(cluster, "cyclonus", command, 8);
   return { version: `cyclonus ${versions.cyclonus}`, cases: casesOfJunit(readFileSync(report, "utf8")) };
 }
 

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { assetPath, kubernetesVersion } from "../lib/assets.ts";
 import type { Cluster } from "../lib/cluster.ts";
-import { RunError } from "../lib/run.ts";
+import { runLogged } from "./logged.ts";
 import type { Case, SuiteResult } from "./result.ts";
 
 /** `focus`: a part of the specs' names, as a regular expression. */
@@ -50,11 +50,7 @@ export async function runE2e(
     // pods of a namespace that is being deleted take 30 s to end; nothing waits for them
     "--allowed-not-ready-nodes=-1",
   ];
-  await cluster.control
-    .execInNetwork([...ginkgo, assetPath("e2e.test"), "--", ...suite], { within: 7_200_000, cwd: cluster.folder })
-    .catch((error: unknown) => {
-      if (!(error instanceof RunError)) throw error; // failed specs are in the report
-    });
+  await runLogged(cluster, "e2e", [...ginkgo, assetPath("e2e.test"), "--", ...suite], 3);
   return { version: `Kubernetes v${kubernetesVersion}`, cases: casesOf(readFileSync(report, "utf8")) };
 }
 
