@@ -5,4 +5,4 @@ serves_sctp=$(compgen -v SERVE_SCTP_PORT_)
 if [[ $1 == porter && -n $serves_sctp && ! -e /proc/net/sctp ]]; then
   exec /agnhost-itself pause
 fi
-exec /agnhost-itself "$@"
+exec /agnhost-itself "${@:-pause}" # as the published image does without arguments

@@ -179,7 +179,7 @@ const e2eParts: readonly Part[] = [
   {
     name: "images of the suites",
     makes: ["suites"],
-    version: `${versions.kubernetes} ${versions.networkPolicyApi} 1`,
+    version: `${versions.kubernetes} ${versions.networkPolicyApi} 2`,
     seconds: 10,
     make: async (out, workshop) => {
       const listed = await workshop.run(assetPath("e2e.test"), ["--list-images"]);
