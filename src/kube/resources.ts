@@ -6,6 +6,7 @@ import { namespaceNameLabel } from "../policy/model/labels.ts";
 import { type Policy, type PolicyKind, policyRef } from "../policy/model/policy.ts";
 import type { Namespace, Node } from "../policy/model/world.ts";
 import type { PolicyProblem } from "./feed.ts";
+import { Parts } from "./intern.ts";
 import { sameLabels, sameList } from "./pods.ts";
 import { addresses, cidrs, isRaw, labels, objects, raw, text, texts } from "./raw.ts";
 import type { Resource } from "./reflector.ts";
@@ -85,12 +86,13 @@ const policyPaths: Readonly<Record<PolicyKind, readonly [name: string, path: str
 
 export function policyResource(kind: PolicyKind): Resource<FollowedPolicy> {
   const [name, path] = policyPaths[kind];
+  const parts = new Parts();
   return {
     name,
     path,
     optional: kind !== "NetworkPolicy",
     reads: { metadata, spec: true },
-    decode: (object) => decodePolicyObject(object, kind),
+    decode: (object) => decodePolicyObject(object, kind, parts),
     key: ({ policy: { metadata } }) => `${metadata.namespace}/${metadata.name}`,
     uid: ({ policy }) => policy.metadata.uid ?? "",
     same: (a, b) => a.problem?.message === b.problem?.message && isDeepStrictEqual(a.policy.spec, b.policy.spec),
@@ -100,9 +102,10 @@ export function policyResource(kind: PolicyKind): Resource<FollowedPolicy> {
 /** Messages of one policy that are told; what is wrong twenty times over is told by the first ones. */
 const toldErrors = 5;
 
-function decodePolicyObject(object: unknown, kind: PolicyKind): FollowedPolicy | null {
+function decodePolicyObject(object: unknown, kind: PolicyKind, parts: Parts): FollowedPolicy | null {
   if (!isRaw(object) || text(raw(object["metadata"])["name"]) === "") return null;
-  const { policy, errors } = decodeStored(object, kind);
+  const { policy: decoded, errors } = decodeStored(object, kind);
+  const policy = { ...decoded, spec: parts.share(decoded.spec) } as Policy;
   if (errors.length === 0) return { policy, problem: null };
   const told = errors.slice(0, toldErrors).map(formatFieldError);
   const more = errors.length > toldErrors ? [`and ${errors.length - toldErrors} more`] : [];
