@@ -184,30 +184,6 @@ describeKernel("pod space", () => {
     );
   });
 
-  test("what another program does to the table is repaired at once", async () => {
-    const warnings: string[] = [];
-    const options = { watch: true, collectAfter: 60_000, warn: (text: string) => void warnings.push(text) };
-    const other = await openRunner({ netns: topology.node("n1").fd, backend: "nft" });
-    await enforcing({ ...known, policies: [policyNamed("p", isolated("a"))] }, options, async (enforcer, plan) => {
-      const flow = new UdpFlow(seat(d, "IPv4"), seat(a, "IPv4"), ports++);
-      const closed = { podSelector: { matchLabels: { app: "a" } }, policyTypes: ["Ingress"] };
-      await enforcer.apply(plan, plan.apply([{ op: "put", kind: "policy", object: policyNamed("p", closed) }]));
-      await other.run("table inet unrelated {\nchain c {\n}\n}\n");
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      expect(warnings).toEqual([]);
-      for (const harm of ["delete table inet bulkhead\n", "flush ruleset\n", "flush map inet bulkhead i_subject4\n"]) {
-        await other.run(harm);
-        for (let i = 0; i < 200 && warnings.length === 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
-        const said = warnings.splice(0);
-        expect(said, harm).toEqual(["another program changed table inet bulkhead: it is repaired"]);
-        expect(await enforcer.repair()).toEqual([]); // behind the other
-        expect(await flow.there()).toBe(false);
-      }
-      flow.close();
-    });
-    await other.close();
-  });
-
   test("removing says whether there was a table, and leaves others' bits of marks", async () => {
     await runner.run(
       "table inet other {\nchain c {\ntype filter hook forward priority -6; policy accept;\nct mark set ct mark & 0xffff0000 | 0x00000a0b meta mark set 0x4000\n}\n}\n",
