@@ -112,4 +112,4 @@ const notes = [
 const scaleNotes = ["As above, with one agent of a thousand nodes."];
 
 const scale = process.argv.includes("--scale");
-await suiteMain(scale ? "agent at scale" : "agent", `node bench/agent.ts${scale ? " --scale" : ""}`, measure);
+await suiteMain(scale ? "agent-scale" : "agent", `node bench/agent.ts${scale ? " --scale" : ""}`, measure);

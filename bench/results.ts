@@ -31,6 +31,15 @@ export interface Suite {
   readonly notes: readonly string[];
   /** Figures of this run beside those that others have published. */
   readonly comparison?: Comparison;
+  /** Of the run that it is from, where that is not the file's own. */
+  readonly run?: Run;
+}
+
+export interface Run {
+  readonly commit: string;
+  readonly date: string;
+  /** See `Machine`. */
+  readonly load: Machine["load"];
 }
 
 export interface Comparison {
@@ -59,6 +68,10 @@ export interface Results {
   readonly machine: Machine;
   readonly suites: readonly Suite[];
 }
+
+/** The suites of earlier results that a new run leaves as they are, each with the run that it is from. */
+export const keptSuites = ({ suites, commit, date, machine: { load } }: Results, renewed: readonly string[]): Suite[] =>
+  suites.filter(({ name }) => !renewed.includes(name)).map((suite) => ({ run: { commit, date, load }, ...suite }));
 
 /** Where a full run leaves its results; committed, so that commits can be compared. */
 export const latest = "bench/results/latest.json";

@@ -1,6 +1,14 @@
 /** Writes docs/performance.md from the results of a run: `npm run docs:performance [-- FILE]`. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { type Comparison, type Figure, latest, type Results, readResults, type Suite } from "../bench/results.ts";
+import {
+  type Comparison,
+  type Figure,
+  latest,
+  type Machine,
+  type Results,
+  readResults,
+  type Suite,
+} from "../bench/results.ts";
 import { isMet } from "../bench/statistics.ts";
 import { byGroup, formatNoise, formatTarget, formatValue } from "../bench/table.ts";
 
@@ -31,16 +39,21 @@ ${sources.map((source) => `- ${source}`).join("\n")}
 `;
 }
 
-function suiteSection({ name, command, seconds, figures, notes, comparison }: Suite): string {
-  return `## ${capital(name)}
+const titles: Readonly<Record<string, string>> = { "agent-scale": "The agent of a large cluster" };
 
-\`${command}\`, ${seconds.toFixed(0)} s
+function suiteSection({ name, command, seconds, figures, notes, comparison, run }: Suite): string {
+  const about = run === undefined ? "" : `, commit ${run.commit}, ${run.date.slice(0, 10)}, load ${loads(run.load)}`;
+  return `## ${titles[name] ?? capital(name)}
+
+\`${command}\`, ${seconds.toFixed(0)} s${about}
 
 ${Array.from(byGroup(figures), ([group, members]) => `${group === "" ? "" : `### ${capital(group)}\n\n`}${table(members)}`).join("\n\n")}
 
 ${notes.map((note) => `- ${note}`).join("\n")}
 ${comparison === undefined ? "" : `\n${comparisonSection(comparison)}`}`;
 }
+
+const loads = ([before, after]: Machine["load"]): string => `${before.toFixed(1)} before, ${after.toFixed(1)} after`;
 
 function targetsSection(figures: readonly Figure[]): string {
   const aimed = figures.filter((figure) => figure.target !== undefined);
@@ -55,7 +68,7 @@ function targetsSection(figures: readonly Figure[]): string {
 
 function performancePage(results: Results, costsText: string): string {
   const { machine, suites, commit, date } = results;
-  const [before, after] = machine.load;
+  const [before] = machine.load;
   const busy =
     before > machine.cores
       ? " Other programs were using the machine: the times are longer than they would be on a quiet one."
@@ -65,7 +78,7 @@ function performancePage(results: Results, costsText: string): string {
 Written by \`npm run docs:performance\` from \`${latest}\`, which \`npm run bench\` leaves behind; do not edit.
 \`npm run bench -- --quick\` takes less than a minute, \`npm run bench:compare -- A B\` compares two commits, or two files of results.
 
-Commit ${commit}, ${date.slice(0, 10)}. ${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryMB / 1024)} GB; Linux ${machine.kernel}; Node ${machine.node}. Load ${before.toFixed(1)} before, ${after.toFixed(1)} after.${busy}
+Commit ${commit}, ${date.slice(0, 10)}. ${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryMB / 1024)} GB; Linux ${machine.kernel}; Node ${machine.node}. Load ${loads(machine.load)}.${busy}
 
 ${targetsSection(suites.flatMap(({ figures }) => figures))}
 How to read the tables: *median* figures stand with the median absolute deviation (MAD) and the interval that holds the
