@@ -63,7 +63,6 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
   const held = new Held(options);
   const store =
     options.cni === null ? noStore : fileStore(`${options.cni.socket}.addresses`, (message) => log.warn({}, message));
-  const early = new EarlyAddresses(store.load());
   let waitsFor: number | null = null;
   let feed: ClusterFeed | null = null;
   let enforcer: Enforcer | null = null;
@@ -123,6 +122,8 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
   }
 
   async function follow(cluster: ClusterFeed): Promise<void> {
+    // Now that no other agent writes it.
+    const early = new EarlyAddresses(store.load());
     const running = new Follower({
       feed: cluster,
       early,

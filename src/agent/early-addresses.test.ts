@@ -48,10 +48,30 @@ describe("addresses that the runtime knows better", () => {
 
   test("a new sandbox of the same pod: the new address holds against the old status", () => {
     const early = new EarlyAddresses();
-    early.release(web, [], pod("web", { ips: [a] }));
-    expect(early.admit(web, [b], pod("web"))).toEqual([put.pod(pod("web", { ips: [b] }))]);
+    const first = { ...web, sandbox: "1" };
+    early.admit(first, [a], pod("web"));
+    early.changes([put.pod(pod("web", { ips: [a] }))]);
+    expect(early.release(first, [], pod("web", { ips: [a] }))).toEqual([put.pod(pod("web", { ips: [] }))]);
+    expect(early.admit({ ...web, sandbox: "2" }, [b], pod("web"))).toEqual([put.pod(pod("web", { ips: [b] }))]);
     expect(told(early, [a])).toEqual([b]);
     expect(told(early, [b])).toEqual([b]);
+    expect(early.entries()).toEqual([]);
+  });
+
+  test("a sandbox that is collected late takes nothing from the pod's next one", () => {
+    const early = new EarlyAddresses();
+    early.admit({ ...web, sandbox: "1" }, [a], pod("web"));
+    early.release({ ...web, sandbox: "1" }, [a], pod("web", { ips: [a] }));
+    early.admit({ ...web, sandbox: "2" }, [b], pod("web"));
+    const known = pod("web", { ips: [b] });
+    expect(early.release({ ...web, sandbox: "1" }, [], known)).toEqual([]);
+    expect(early.release({ ...web, sandbox: "1" }, [a, b], known)).toEqual([]);
+    expect(early.release({ ...web, sandbox: "2" }, [], known)).toEqual([put.pod(pod("web", { ips: [] }))]);
+  });
+
+  test("what is not known to have gone stays: a sandbox of an earlier process, whose addresses nobody remembers", () => {
+    const early = new EarlyAddresses();
+    expect(early.release({ ...web, sandbox: "1" }, [], pod("web", { ips: [a] }))).toEqual([]);
     expect(early.entries()).toEqual([]);
   });
 

@@ -40,6 +40,8 @@ function settle(entry: Entry, api: Pod): { readonly ips: readonly string[]; read
 
 export class EarlyAddresses {
   readonly #entries: Map<string, Entry>;
+  /** The newest sandbox of each pod that this process admitted, and its addresses. */
+  readonly #sandboxes = new Map<string, { readonly id: string; readonly ips: readonly string[] }>();
 
   /** @param known from an earlier process; entries of pods that `world` then lacks are forgotten */
   constructor(known: readonly EarlyPod[] = []) {
@@ -74,11 +76,12 @@ export class EarlyAddresses {
 
   /** Changes of the API server, with the addresses that pods really have. */
   changes(changes: readonly Change[]): readonly Change[] {
-    if (this.#entries.size === 0) return changes;
+    if (this.#entries.size + this.#sandboxes.size === 0) return changes;
     return changes.map((change) => {
       if (change.kind !== "pod") return change;
       if (change.op === "put") return { ...change, object: this.#put(namespacedName(change.object), change.object) };
       this.#entries.delete(change.key);
+      this.#sandboxes.delete(change.key);
       return change;
     });
   }
@@ -90,6 +93,7 @@ export class EarlyAddresses {
    */
   admit(pod: PodIdentity, ips: readonly string[], known: Pod): readonly Change[] {
     const key = namespacedName(pod);
+    if (pod.sandbox != null) this.#sandboxes.set(key, { id: pod.sandbox, ips });
     const before = this.#entries.get(key);
     const api = before?.api ?? known;
     const gone = (before?.gone ?? []).filter((ip) => !ips.includes(ip));
@@ -103,8 +107,8 @@ export class EarlyAddresses {
   }
 
   /**
-   * The runtime took a pod's network down.
-   * @param ips empty where the runtime does not know them any more: then all that the pod has
+   * The runtime took the network of one of a pod's sandboxes down.
+   * @param ips empty where the runtime does not know them any more
    * @returns what changes in the plan
    */
   release(pod: PodIdentity, ips: readonly string[], known: Pod | undefined): readonly Change[] {
@@ -112,12 +116,22 @@ export class EarlyAddresses {
     const key = namespacedName(pod);
     const before = this.#entries.get(key);
     const api = before?.api ?? known;
-    const lost = ips.length === 0 ? known.ips : ips;
+    const lost = this.#lost(key, pod.sandbox ?? null, ips);
+    if (lost.length === 0) return [];
     const gone = [...new Set([...(before?.gone ?? []), ...lost])];
     const left = known.ips.filter((ip) => !gone.includes(ip));
     const told = api.ips.filter((ip) => !gone.includes(ip));
     this.#entries.set(key, { ...identity(pod), ips: same(left, told) ? null : left, told, gone, api });
     return same(known.ips, left) ? [] : [put({ ...api, ips: left })];
+  }
+
+  /** The addresses that go with a sandbox: those of the pod's next one stay, and without one that is known nothing is. */
+  #lost(key: string, sandbox: string | null, ips: readonly string[]): readonly string[] {
+    const newest = this.#sandboxes.get(key);
+    if (newest === undefined) return ips;
+    if (sandbox !== null && sandbox !== newest.id) return ips.filter((ip) => !newest.ips.includes(ip));
+    if (sandbox === newest.id) this.#sandboxes.delete(key);
+    return ips.length > 0 || sandbox === null ? ips : newest.ips;
   }
 
   #put(key: string, pod: Pod): Pod {

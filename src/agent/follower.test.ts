@@ -7,7 +7,7 @@ import { noStore } from "./early-store.ts";
 import { FakeFeed } from "./fake-feed.arbitrary.ts";
 import { Follower, type Kernel } from "./follower.ts";
 import { Gate } from "./gate.ts";
-import { isolate, LogBook, namespace, node, pod, put, removePolicy } from "./worlds.arbitrary.ts";
+import { isolate, LogBook, namespace, node, pod, put, removePod, removePolicy } from "./worlds.arbitrary.ts";
 
 /** A kernel that keeps the plan that it was last brought to, and refuses what a test wants refused. */
 class RecordingKernel implements Kernel {
@@ -216,6 +216,64 @@ describe("the gate of pod starts", () => {
     await rig.gate.admit(web, ["10.0.1.2"], forever);
     await rig.gate.release(web, ["10.0.1.2"]);
     expect(rig.kernel.pods).toEqual(["web "]);
+  });
+
+  /** Puts what the cluster says and what the runtime does into one round of the follower. */
+  async function together(rig: Rig, tell: () => void, ask: () => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    rig.kernel.gate = promise;
+    const tries = rig.kernel.tries;
+    // While this is on its way the feed is being asked already.
+    rig.follower.mailbox.post({ changes: () => [put.pod(pod("other"))] });
+    while (rig.kernel.tries === tries) await new Promise(setImmediate);
+    tell();
+    const asked = ask();
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    rig.kernel.gate = null;
+    resolve();
+    await asked;
+  }
+
+  test("new labels that come together with the addresses are not undone", async () => {
+    const rig = rigOf({ pods: [pod("web")] });
+    await rig.until(() => rig.applied === 1);
+    const relabelled = pod("web", { labels: { app: "quarantined" } });
+    await together(
+      rig,
+      () => rig.feed.tell([put.pod(relabelled)]),
+      () => rig.gate.admit(web, ["10.0.1.2"], forever),
+    );
+    expect(rig.follower.plan?.pods.get("shop/web")).toEqual({ ...relabelled, ips: ["10.0.1.2"] });
+  });
+
+  test("a pod that is removed at that moment does not come back", async () => {
+    const rig = rigOf({ pods: [pod("web")] });
+    await rig.until(() => rig.applied === 1);
+    const controller = new AbortController();
+    const admitted = together(
+      rig,
+      () => rig.feed.tell([removePod("web")]),
+      () => rig.gate.admit(web, ["10.0.1.2"], controller.signal),
+    );
+    await rig.until(() => rig.kernel.pods.join() === "other ");
+    controller.abort(new Error("gave up"));
+    await expect(admitted).rejects.toThrow("gave up");
+    expect(rig.follower.plan?.pods.has("shop/web")).toBe(false);
+  });
+
+  test("admitted and released in one round: the address is nobody's", async () => {
+    const rig = rigOf({ pods: [pod("web")] });
+    await rig.until(() => rig.applied === 1);
+    await together(
+      rig,
+      () => undefined,
+      async () => {
+        const admitted = rig.gate.admit(web, ["10.0.1.2"], forever);
+        await new Promise(setImmediate);
+        await Promise.all([admitted, rig.gate.release(web, ["10.0.1.2"])]);
+      },
+    );
+    expect(rig.kernel.pods).toEqual(["other ", "web "]);
   });
 
   test("it waits for the Pod object with the right uid", async () => {

@@ -56,7 +56,26 @@ const leastPause = 250;
 /** As many refusals in a row are no accident. */
 const persistent = 3;
 
-const nothing: PlanDelta = { pods: new Set(), nodes: false, nets: { egress: false, ingress: false } };
+const nothing: PlanDelta = {
+  pods: new Set(),
+  freed: new Set(),
+  nodes: false,
+  nets: { egress: false, ingress: false },
+};
+
+/** What several deltas in a row may have altered. */
+function merged(deltas: readonly PlanDelta[]): PlanDelta {
+  const [first = nothing, ...more] = deltas;
+  return more.reduce<PlanDelta>(
+    (all, one) => ({
+      pods: all.pods.union(one.pods),
+      freed: all.freed.union(one.freed),
+      nodes: all.nodes || one.nodes,
+      nets: { egress: all.nets.egress || one.nets.egress, ingress: all.nets.ingress || one.nets.ingress },
+    }),
+    first,
+  );
+}
 
 export class Follower {
   readonly mailbox: Mailbox;
@@ -160,22 +179,26 @@ export class Follower {
     const plan = this.#plan!;
     const { early, witness } = this.#options;
     const batch = work?.batch ?? null;
-    let changes: readonly Change[] = [];
+    const deltas: PlanDelta[] = [];
+    const take = (changes: readonly Change[]): void => {
+      if (changes.length > 0) deltas.push(plan.apply(changes));
+    };
     if (batch !== null) {
-      changes = early.changes(batch.changes);
+      const changes = early.changes(batch.changes);
       this.#quarantine.saw(changes);
       this.#forget(changes);
       for (const problem of batch.problems) this.#note(problem);
+      take(changes);
+      witness.saw(changes);
     }
-    const local: Change[] = [];
-    for (const { changes: own, act, done } of work?.local ?? []) {
-      if (own !== undefined) local.push(...own());
+    // One by one: each is asked what it changes in a plan that has everything before it. What is said of a pod as it was
+    // would undo its new labels, or bring it back.
+    for (const { changes, act, done } of work?.local ?? []) {
+      if (changes !== undefined) take(changes());
       if (act !== undefined) this.#acts.push(act);
       if (done !== undefined) this.#waiting.push(done);
     }
-    const delta = changes.length + local.length === 0 ? nothing : plan.apply([...changes, ...local]);
-    if (batch !== null) witness.saw(changes);
-    await this.#bring(delta, batch?.receivedAt ?? null, begun);
+    await this.#bring(merged(deltas), batch?.receivedAt ?? null, begun);
   }
 
   /** Brings the kernel after the plan. */

@@ -4,6 +4,8 @@ export interface PodIdentity {
   readonly name: string;
   /** Null from runtimes that don't pass K8S_POD_UID (CRI-O before 1.20, hand calls). */
   readonly uid: string | null;
+  /** The runtime's id of the sandbox (CNI_CONTAINERID); a pod can have several, one after the other. */
+  readonly sandbox?: string | null;
 }
 
 /**
@@ -19,6 +21,9 @@ export interface PodGate {
    * can't be admitted. Asked again for the same pod and addresses it answers from the present state.
    */
   admit(pod: PodIdentity, ips: readonly string[], signal: AbortSignal): Promise<void>;
-  /** The sandbox is gone. Unknown pods and repeated calls are fine; `ips` is empty when the runtime no longer knows them. */
+  /**
+   * The sandbox is gone. Unknown pods and repeated calls are fine, also long after the pod got its next sandbox (kubelet
+   * collects old ones late); `ips` is empty when the runtime no longer knows them.
+   */
   release(pod: PodIdentity, ips: readonly string[]): Promise<void>;
 }

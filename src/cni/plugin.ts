@@ -61,7 +61,7 @@ function podOf(env: Environment): PodName | null {
   const namespace = args.get("K8S_POD_NAMESPACE") ?? "";
   const name = args.get("K8S_POD_NAME") ?? "";
   if (namespace === "" && name === "") return null;
-  return { namespace, name, uid: args.get("K8S_POD_UID") || null };
+  return { namespace, name, uid: args.get("K8S_POD_UID") || null, sandbox: env["CNI_CONTAINERID"] || null };
 }
 
 function needVariables(env: Environment, ...names: readonly string[]): void {

@@ -24,6 +24,8 @@ export interface PodName {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string | null;
+  /** CNI_CONTAINERID; missing from plugins that were installed before it was sent. */
+  readonly sandbox?: string | null;
 }
 
 export interface Request {
@@ -79,8 +81,8 @@ const refusals: readonly string[] = ["not-ready", "invalid", "failed"] satisfies
 
 /** Names of namespaces and pods: RFC 1123 subdomains, as the API server demands. */
 const objectName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-/** UIDs are opaque: anything printable without spaces. */
-const uidText = /^[!-~]{1,128}$/;
+/** UIDs and ids of sandboxes are opaque: anything printable without spaces. */
+const idText = /^[!-~]{1,128}$/;
 
 /** @throws ProtocolError */
 export function parseRequest(line: string): Request {
@@ -97,12 +99,14 @@ export function parseRequest(line: string): Request {
 
 function parsePod(pod: unknown): PodName {
   if (typeof pod !== "object" || pod === null) throw new ProtocolError("pod: not an object");
-  const { namespace, name, uid } = pod as Record<string, unknown>;
+  const { namespace, name, uid, sandbox = null } = pod as Record<string, unknown>;
   if (typeof namespace !== "string" || !objectName.test(namespace))
     throw new ProtocolError("pod.namespace: not a name of a namespace");
   if (typeof name !== "string" || !objectName.test(name)) throw new ProtocolError("pod.name: not a name of a pod");
-  if (uid !== null && (typeof uid !== "string" || !uidText.test(uid))) throw new ProtocolError("pod.uid: not a UID");
-  return { namespace, name, uid };
+  if (uid !== null && (typeof uid !== "string" || !idText.test(uid))) throw new ProtocolError("pod.uid: not a UID");
+  if (sandbox !== null && (typeof sandbox !== "string" || !idText.test(sandbox)))
+    throw new ProtocolError("pod.sandbox: not the id of a sandbox");
+  return { namespace, name, uid, ...(sandbox === null ? {} : { sandbox }) };
 }
 
 /** @throws ProtocolError */
