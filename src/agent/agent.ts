@@ -125,6 +125,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     // Now that no other agent writes it.
     const early = new EarlyAddresses(store.load());
     const running = new Follower({
+      node,
       feed: cluster,
       early,
       log,

@@ -53,6 +53,7 @@ class Rig {
     );
     const early = new EarlyAddresses();
     this.follower = new Follower({
+      node: "n1",
       feed: this.feed,
       early,
       log: this.log,

@@ -39,6 +39,8 @@ export interface Witness {
 }
 
 export interface FollowerOptions {
+  /** Name of the node whose pods are judged. */
+  readonly node: string;
   readonly feed: ClusterFeed;
   readonly early: EarlyAddresses;
   /** Puts the plan in force for the first time. May fail, and is then called again. */
@@ -156,7 +158,7 @@ export class Follower {
 
   async #begin(): Promise<void> {
     const begun = performance.now();
-    this.#plan = compile(await this.#firstWorld());
+    this.#plan = compile(await this.#firstWorld(), { node: this.#options.node });
     this.#quarantine.suspectAll(this.#plan);
     this.#options.witness.saw([]);
     await this.#bring(nothing, null, begun);

@@ -17,8 +17,6 @@ export class Desired {
   readonly goal: KernelState;
   readonly #node: string;
   readonly #directions: Readonly<Record<Direction, DirectionGoal>>;
-  /** The addresses that each pod was last seen with. */
-  readonly #addressesOf = new Map<string, readonly string[]>();
   #nodeAddresses: readonly string[] = [];
 
   constructor(node: string, drops: Drops, byInterface = false) {
@@ -30,37 +28,61 @@ export class Desired {
     };
   }
 
-  /** Takes in a whole plan. */
+  /** Takes in a whole plan; to be called once, before any `update`. */
   load(plan: Plan): Changed {
-    return this.update(plan, { pods: new Set(plan.pods.keys()), nodes: true, nets: { egress: true, ingress: true } });
+    // Pod by pod: there are very many, and nothing about one is needed for the next.
+    const all = function* (): Generator<string> {
+      for (const pod of plan.pods.values()) yield* addressesOf(pod);
+    };
+    const local = new Set<string>();
+    for (const pod of plan.pods.values())
+      if (pod.node === this.#node) for (const address of addressesOf(pod)) local.add(address);
+    const nodes = this.#moveNodes(plan);
+    return this.#take(
+      plan,
+      local,
+      { egress: [all(), nodes], ingress: [all(), nodes] },
+      { egress: true, ingress: true },
+    );
   }
 
   /** Takes in what changed in the plan. */
   update(plan: Plan, delta: PlanDelta): Changed {
-    const addresses = new Set<string>();
-    for (const key of delta.pods) for (const address of this.#movePod(plan, key)) addresses.add(address);
+    const addresses = new Set(delta.freed);
+    for (const key of delta.pods) {
+      const pod = plan.pods.get(key);
+      if (pod !== undefined) for (const address of addressesOf(pod)) addresses.add(address);
+    }
     if (delta.nodes) for (const address of this.#moveNodes(plan)) addresses.add(address);
-    const owners = new Map(Array.from(addresses, (address) => [address, plan.endAt(address)]));
+    return this.#take(plan, addresses, { egress: [addresses], ingress: [addresses] }, delta.nets);
+  }
 
-    const local = (owner: Owner | null | undefined): Pod | null =>
-      owner?.kind === "pod" && owner.pod.node === this.#node ? owner.pod : null;
-
+  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, for each direction */
+  #take(
+    plan: Plan,
+    subjects: ReadonlySet<string>,
+    ends: Readonly<Record<Direction, readonly Iterable<string>[]>>,
+    nets: PlanDelta["nets"],
+  ): Changed {
+    const local = new Map(Array.from(subjects, (address) => [address, this.#local(plan.endAt(address))]));
     const touched = directions.map((direction): [Direction, Touched] => {
       const own = this.#directions[direction];
-      for (const [address, owner] of owners) {
-        const pod = local(owner);
+      for (const [address, pod] of local)
         own.setSubject(address, pod === null ? null : plan.policyClass(pod, direction));
-      }
       own.subjectsDone(plan);
-      for (const [address, owner] of owners) {
-        own.setPeer(address, owner === null ? null : peerClassOf(plan, owner, address, direction));
-      }
-      if (delta.nets[direction]) own.setNets(plan);
+      for (const some of ends[direction])
+        for (const address of some) own.setPeer(address, peerAt(plan, address, direction));
+      if (nets[direction]) own.setNets(plan);
       return [direction, own.end(plan)];
     });
-    const changed = new Set<string>();
-    for (const [address, owner] of owners) if (this.#setOwner(address, local(owner))) changed.add(address);
-    return { ...(Object.fromEntries(touched) as Record<Direction, Touched>), owners: changed };
+    const owners = new Set<string>();
+    for (const [address, pod] of local) if (this.#setOwner(address, pod)) owners.add(address);
+    return { ...(Object.fromEntries(touched) as Record<Direction, Touched>), owners };
+  }
+
+  /** The pod, if it is one of this node. */
+  #local(owner: Owner | null): Pod | null {
+    return owner?.kind === "pod" && owner.pod.node === this.#node ? owner.pod : null;
   }
 
   /** Holds the pod space of this node. */
@@ -77,16 +99,6 @@ export class Desired {
     return true;
   }
 
-  /** @returns the addresses that a pod had or has. */
-  #movePod(plan: Plan, key: string): readonly string[] {
-    const pod = plan.pods.get(key);
-    const before = this.#addressesOf.get(key) ?? [];
-    const now = pod === undefined || pod.hostNetwork || isFinished(pod) ? [] : canonicalAll(pod.ips);
-    if (now.length === 0) this.#addressesOf.delete(key);
-    else this.#addressesOf.set(key, now);
-    return [...before, ...now];
-  }
-
   #moveNodes(plan: Plan): readonly string[] {
     const before = this.#nodeAddresses;
     this.#nodeAddresses = [...plan.nodes.values()].flatMap((node) => node.ips.flatMap(canonical));
@@ -94,21 +106,24 @@ export class Desired {
   }
 }
 
-/** The list itself where nothing has to be changed: there are very many pods. */
-function canonicalAll(ips: readonly string[]): readonly string[] {
-  const all = ips.flatMap(canonical);
-  return all.length === ips.length && all.every((text, i) => text === ips[i]) ? ips : all;
-}
+/** The addresses at which a pod takes part in traffic. */
+const addressesOf = (pod: Pod): readonly string[] =>
+  pod.hostNetwork || isFinished(pod) ? [] : pod.ips.flatMap(canonical);
 
+/** The text itself where it is canonical: there are very many, and each is in memory already. */
 const canonical = (text: string): string[] => {
   const address = parseAddress(text);
-  return address === null ? [] : [formatAddress(address)];
+  if (address === null) return [];
+  const formatted = formatAddress(address);
+  return [formatted === text ? text : formatted];
 };
 
 /** The same for one pod as long as it lives, of another for any other. */
 const identity = (pod: Pod): Hash => hash(pod.uid ?? namespacedName(pod));
 
-function peerClassOf(plan: Plan, owner: Owner, address: string, direction: Direction): PeerClass {
+function peerAt(plan: Plan, address: string, direction: Direction): PeerClass | null {
+  const owner = plan.endAt(address);
+  if (owner === null) return null;
   if (owner.kind === "node") return plan.nodePeer(owner.node, address, direction);
   return plan.podPeer(owner.pod, parseAddress(address)!.family, direction);
 }

@@ -2,6 +2,7 @@
 import { type Family, families, formatAddress } from "../net/address.ts";
 import type { PeerClass, Plan, PolicyClass } from "../policy/compile/plan.ts";
 import type { Direction, PortDecision } from "../policy/model/verdict.ts";
+import type { ContainerPort } from "../policy/model/world.ts";
 import type { Drops } from "./drops.ts";
 import { GroupIndex } from "./group-index.ts";
 import { type Hash, hash } from "./names.ts";
@@ -15,9 +16,14 @@ import { Uses } from "./uses.ts";
 interface Subject {
   readonly policyClass: PolicyClass;
   readonly groups: ReadonlySet<number>;
-  /** Port names that are looked up on the destination: egress only. */
+  /** Which port names are looked up on which destinations (`lookUp`): egress only. */
   readonly names: ReadonlySet<string>;
+  /** Does it look names up on every destination? */
+  readonly looksAtAll: boolean;
 }
+
+/** A port name that is looked up on what is in a group; null: on everybody. */
+const lookUp = (group: number | null, name: string): string => `${group ?? "*"} ${name}`;
 
 /**
  * Peer classes are narrowed to what subjects of this node can tell apart: most pods of a large cluster are `nobody` here
@@ -32,14 +38,15 @@ export class DirectionGoal {
   readonly #subjectIndex = new GroupIndex();
   readonly #peerIndex = new GroupIndex();
   readonly #tables = new Uses<PortTable>();
-  /** Group ids and port names that rules of this node's subjects mention; a group's value is its content. */
+  /** Groups and look-ups of port names that rules of this node's subjects mention; a group's value is its content. */
   readonly #groups = new Uses<string, number>();
   readonly #names = new Uses<true>();
   readonly #known = new WeakMap<PolicyClass, { readonly key: Hash; readonly subject: Subject }>();
   readonly #tableOfDecisions = new WeakMap<readonly PortDecision[], PortTable>();
   #narrowed = new WeakMap<PeerClass, Hash>();
-  /** The plan's class of every pod's and node's address. */
+  /** The plan's class of every pod's and node's address, and the addresses of each; not of those that look like anybody. */
   readonly #classAt = new Map<string, PeerClass>();
+  readonly #addressesOf = new Map<PeerClass, Set<string>>();
   #netPeers: ReadonlySet<Hash> = new Set();
   /** Networks of one address, and their classes: they are exact entries, and cost the interval maps nothing. */
   #singles: ReadonlyMap<string, PeerClass> = new Map();
@@ -85,25 +92,41 @@ export class DirectionGoal {
     this.#names.settle();
     if (groups.size + names.size === 0) return;
     const isAffected = (peer: PeerClass): boolean =>
-      peer.groups.some((id) => groups.has(id)) || peer.ports.some((port) => names.has(port.name));
+      peer.groups.some((id) => groups.has(id)) ||
+      (names.size > 0 && peer.ports.some(({ name }) => isLookedUp(peer, name, (one) => names.has(one))));
     const nets = plan.netClasses(this.direction).map(({ peer }) => peer);
     const affected = new Set<PeerClass>();
     const narrowed = new WeakMap<PeerClass, Hash>();
-    for (const peer of new Set([...this.#classAt.values(), ...nets])) {
+    for (const peer of new Set([...this.#addressesOf.keys(), ...nets])) {
       const known = this.#narrowed.get(peer);
       if (isAffected(peer)) affected.add(peer);
       else if (known !== undefined) narrowed.set(peer, known);
     }
     this.#narrowed = narrowed;
-    for (const [address, peer] of this.#classAt) if (affected.has(peer)) this.#setExact(address);
+    for (const peer of affected) for (const address of this.#addressesOf.get(peer) ?? []) this.#setExact(address);
     if (nets.some((peer) => affected.has(peer))) this.setNets(plan);
   }
 
   /** `peer`: the class of the pod or node that has an address. */
   setPeer(address: string, peer: PeerClass | null): void {
-    if (peer === null) this.#classAt.delete(address);
-    else this.#classAt.set(address, peer);
+    const before = this.#classAt.get(address);
+    const now = peer === null || peer.groups.length + peer.ports.length === 0 ? undefined : peer;
+    if (before !== now) {
+      if (before !== undefined) this.#forgetAddress(before, address);
+      if (now === undefined) this.#classAt.delete(address);
+      else {
+        this.#classAt.set(address, now);
+        const own = this.#addressesOf.get(now);
+        if (own === undefined) this.#addressesOf.set(now, new Set([address]));
+        else own.add(address);
+      }
+    }
     this.#setExact(address);
+  }
+
+  #forgetAddress(peer: PeerClass, address: string): void {
+    const own = this.#addressesOf.get(peer);
+    if (own?.delete(address) && own.size === 0) this.#addressesOf.delete(peer);
   }
 
   setNets(plan: Plan): void {
@@ -181,11 +204,11 @@ export class DirectionGoal {
       this.goal.peers.add(peer);
     }
     for (const subject of touched.subjects) {
-      const { groups, names } = this.#subjects.get(subject)!;
-      this.#subjectIndex.add(subject, groups, names.size > 0);
+      const { groups, looksAtAll } = this.#subjects.get(subject)!;
+      this.#subjectIndex.add(subject, groups, looksAtAll);
       this.goal.subjects.set(subject, new Map());
       this.#addPair(plan, subject, nobody);
-      for (const peer of this.#peerIndex.meeting(groups, names.size > 0)) this.#addPair(plan, subject, peer);
+      for (const peer of this.#peerIndex.meeting(groups, looksAtAll)) this.#addPair(plan, subject, peer);
     }
     for (const peer of touched.peers) {
       const { groups, ports } = this.#peers.get(peer)!;
@@ -204,12 +227,17 @@ export class DirectionGoal {
   #subjectOf(policyClass: PolicyClass): { readonly key: Hash; readonly subject: Subject } {
     let known = this.#known.get(policyClass);
     if (known === undefined) {
-      const names = policyClass.rules.flatMap((rule) => rule.ports.named.map((port) => port.name));
-      const subject: Subject = {
-        policyClass,
-        groups: new Set(policyClass.groups.map((group) => group.id)),
-        names: new Set(this.direction === "egress" ? names : []),
-      };
+      const names = new Set<string>();
+      let looksAtAll = false;
+      for (const { peers, ports } of this.direction === "egress" ? policyClass.rules : []) {
+        for (const { name } of ports.named) {
+          if (peers === "everything") names.add(lookUp(null, name));
+          else for (const { id } of peers) names.add(lookUp(id, name));
+          looksAtAll ||= peers === "everything";
+        }
+      }
+      const groups = new Set(policyClass.groups.map((group) => group.id));
+      const subject: Subject = { policyClass, groups, names, looksAtAll };
       known = { key: hash(policyClass.key), subject };
       this.#known.set(policyClass, known);
     }
@@ -258,8 +286,13 @@ export class DirectionGoal {
       key: peer,
       direction: this.direction,
       groups: peerClass.groups.filter((id) => this.#groups.get(id) !== undefined),
-      ports: peerClass.ports.filter((port) => this.#names.get(port.name) === true),
+      ports: this.#portsOf(peerClass),
     });
+  }
+
+  /** Ports that rules which match the peer name. */
+  #portsOf(peer: PeerClass): readonly ContainerPort[] {
+    return peer.ports.filter(({ name }) => isLookedUp(peer, name, (one) => this.#names.get(one) === true));
   }
 
   /** The class as subjects of this node see it. */
@@ -267,8 +300,7 @@ export class DirectionGoal {
     let narrowed = this.#narrowed.get(peer);
     if (narrowed === undefined) {
       const groups = peer.groups.flatMap((id) => this.#groups.get(id) ?? []).sort();
-      const ports = peer.ports
-        .filter((port) => this.#names.get(port.name) === true)
+      const ports = this.#portsOf(peer)
         .map(({ name, number, protocol }) => `${name} ${protocol} ${number}`)
         .sort();
       narrowed = groups.length + ports.length === 0 ? nobody : hash(...groups, "", ...ports);
@@ -277,3 +309,7 @@ export class DirectionGoal {
     return narrowed;
   }
 }
+
+/** Is a port name looked up on a peer, by one of the look-ups that `has` knows? */
+const isLookedUp = ({ groups }: PeerClass, name: string, has: (lookUp: string) => boolean): boolean =>
+  has(lookUp(null, name)) || groups.some((id) => has(lookUp(id, name)));

@@ -10,8 +10,10 @@ import { type Members, podGroupContent, type Shapes } from "./shapes.ts";
 interface EntryBase {
   /** Compiled policies that mention it, as subject or peer. */
   refs: number;
-  /** Policies with at least one subject pod whose rules of the direction name it as a peer. */
+  /** Active policies whose rules of the direction name it as a peer. */
   readonly used: Record<Direction, number>;
+  /** How many active policies look each port name up on it, as a destination; null: none ever did. */
+  names: Map<string, number> | null;
 }
 
 export interface PodEntry extends EntryBase {
@@ -38,11 +40,13 @@ export interface PolicyState {
   readonly compiled: CompiledPolicy;
   readonly subject: PodEntry | null;
   readonly peers: Readonly<Record<Direction, readonly Entry[]>>;
-  /** Port names that its rules of a direction look up: on the subject for ingress, on destinations for egress. */
-  readonly portNames: Readonly<Record<Direction, readonly string[]>>;
+  /** Port names that its ingress rules look up on the subject. */
+  readonly ownNames: readonly string[];
+  /** Port names that its egress rules look up, each with those on whom; null: on everybody. */
+  readonly peerNames: readonly { readonly entry: Entry | null; readonly name: string }[];
   /** Do its reasons have positions? */
   readonly positioned: boolean;
-  /** Has at least one subject pod. */
+  /** Has at least one subject pod that is judged. */
   active: boolean;
 }
 
@@ -84,6 +88,11 @@ export class Groups implements GroupInterner {
 
   group(id: number): PeerGroup {
     return this.#byId.get(id)!.group;
+  }
+
+  /** Does an egress rule of an active policy look the port name up on what is in this group? */
+  looksUp(id: number, name: string): boolean {
+    return this.#byId.get(id)!.names?.has(name) === true;
   }
 
   /** Groups that rules of `direction` of some selected subject mention. */
@@ -152,7 +161,7 @@ export class Groups implements GroupInterner {
   #intern<E extends Entry>(key: string, make: (id: number, base: EntryBase) => E): E {
     const held = this.#byKey.get(key);
     if (held !== undefined) return held as E;
-    const entry = make(this.#nextId(), { refs: 0, used: { ingress: 0, egress: 0 } });
+    const entry = make(this.#nextId(), { refs: 0, used: { ingress: 0, egress: 0 }, names: null });
     this.#byKey.set(key, entry);
     this.#byId.set(entry.group.id, entry);
     this.#made.push(entry);

@@ -1,6 +1,15 @@
 /** The plan over a changing world (contract: `plan.ts`). */
-import { type Address, AddressSet, type Family, families, parseAddress, parseCidr } from "../../net/address.ts";
+import {
+  type Address,
+  AddressSet,
+  type Family,
+  families,
+  formatAddress,
+  parseAddress,
+  parseCidr,
+} from "../../net/address.ts";
 import type { PortSet } from "../../net/ports.ts";
+import type { Labels } from "../model/labels.ts";
 import { type Policy, policyRef } from "../model/policy.ts";
 import { type Direction, directions, type PortDecision } from "../model/verdict.ts";
 import type { ClusterFacts, Namespace, Node, Pod, Service, World } from "../model/world.ts";
@@ -20,12 +29,14 @@ import type {
   PeerClass,
   PeerGroup,
   PlanDelta,
+  PlanRule,
   PolicyClass,
 } from "./plan.ts";
 import { policyKey } from "./plan.ts";
 import { compareStates, PodClasses } from "./pod-classes.ts";
 import { compilePolicy } from "./policy.ts";
 import { type Members, type Shape, Shapes, sameRecord } from "./shapes.ts";
+import { Sleepers } from "./sleepers.ts";
 
 type ByDirection<T> = Record<Direction, T>;
 
@@ -34,13 +45,22 @@ type Owner = string | { readonly node: string };
 
 interface Delta {
   readonly pods: Set<string>;
+  readonly freed: Set<string>;
   nodes: boolean;
   readonly nets: ByDirection<boolean>;
 }
 
+export interface CompileOptions {
+  /**
+   * Judge the pods of this node only: `policyClass` of others throws, and `groups` and peer classes tell of no more than
+   * judging those takes. Policies that select none of them cost next to nothing.
+   */
+  readonly node?: string;
+}
+
 /** Compiles a world. The plan stays connected to nothing: changes are told to it by `apply`. */
-export function compile(world: World): LivePlan {
-  return new Engine(world);
+export function compile(world: World, { node }: CompileOptions = {}): LivePlan {
+  return new Engine(world, node ?? null);
 }
 
 class Engine implements LivePlan {
@@ -54,9 +74,17 @@ class Engine implements LivePlan {
 
   #lastId = 0;
   readonly #shapes = new Shapes({
-    joined: (shape, members) => this.#moved(shape, members),
-    left: (shape, members) => this.#moved(shape, members),
+    moved: (shape, members) => this.#moved(shape, members),
+    judged: ({ group }) => {
+      const entry = this.#groups.entry(group);
+      if (entry !== undefined) this.#settleActive(entry);
+    },
   });
+  /** The node whose pods are judged; null: all are. */
+  readonly #node: string | null;
+  readonly #sleepers: Sleepers | null;
+  /** Policies that ceased to select pods that are judged since the last change began. */
+  readonly #idle = new Set<PolicyState>();
   /** Shapes of pods by key; finished pods and those on the host network have none (spec A8.2, A17.4). */
   readonly #podShapes = new Map<string, Shape>();
   readonly #policyStates = new Map<string, PolicyState>();
@@ -64,7 +92,7 @@ class Engine implements LivePlan {
   readonly #owners = new AddressIndex<Owner>();
   readonly #nodeAddresses = new Map<string, { readonly owner: Owner; readonly addresses: readonly Address[] }>();
   readonly #withoutAddress = new Set<string>();
-  /** How many active policies look each port name up on destinations. */
+  /** How many active policies look each port name up on every destination. */
   readonly #destinationNames = new Map<string, number>();
   readonly #classes = new PodClasses(
     this.#groups,
@@ -79,8 +107,10 @@ class Engine implements LivePlan {
   /** null while the first world is read. */
   #delta: Delta | null = null;
 
-  constructor(world: World) {
+  constructor(world: World, node: string | null) {
     this.cluster = world.cluster;
+    this.#node = node;
+    this.#sleepers = node === null ? null : new Sleepers();
     const podSpace = AddressSet.ofCidrs(world.cluster.podCIDRs.flatMap((text) => parseCidr(text)?.cidr ?? []));
     this.#splits = { ingress: new LiveSplit(podSpace), egress: new LiveSplit(podSpace) };
     for (const namespace of world.namespaces) this.#putNamespace(namespace);
@@ -88,19 +118,30 @@ class Engine implements LivePlan {
     for (const service of world.services) this.services.set(namespacedName(service), service);
     for (const pod of world.pods) this.#putPod(pod);
     for (const policy of world.policies) this.#putPolicy(policy);
-    this.#groups.settle();
+    this.#settle();
   }
 
   apply(changes: readonly Change[]): PlanDelta {
-    const delta: Delta = { pods: new Set(), nodes: false, nets: { ingress: false, egress: false } };
+    const delta: Delta = {
+      pods: new Set(),
+      freed: new Set(),
+      nodes: false,
+      nets: { ingress: false, egress: false },
+    };
     this.#delta = delta;
     try {
       for (const change of changes) this.#apply(change);
     } finally {
-      this.#groups.settle();
+      this.#settle();
       this.#delta = null;
     }
     return delta;
+  }
+
+  #settle(): void {
+    for (const state of this.#idle) if (!state.active) this.#sleep(state);
+    this.#idle.clear();
+    this.#groups.settle();
   }
 
   #apply(change: Change): void {
@@ -142,7 +183,10 @@ class Engine implements LivePlan {
   }
 
   policyClass(pod: Pod, direction: Direction): PolicyClass {
-    return this.#classes.policyClass(this.#shapeOf(pod), direction);
+    const shape = this.#shapeOf(pod);
+    if (!this.#isJudged(this.pods.get(namespacedName(pod))!))
+      throw new RangeError(`pod ${namespacedName(pod)} is not on node ${this.#node}: this plan does not judge it`);
+    return this.#classes.policyClass(shape, direction);
   }
 
   podPeer(pod: Pod, family: Family, direction: Direction): PeerClass {
@@ -220,6 +264,8 @@ class Engine implements LivePlan {
     const takesPart = !pod.hostNetwork && !isFinished(pod);
     // The new shape first: groups that hold both must not look empty in between.
     const shape = takesPart ? this.#shapes.add(pod, key) : null;
+    if (shape !== null && this.#isJudged(pod)) this.#countJudged(shape, 1);
+    if (oldShape !== null && this.#isJudged(before!)) this.#countJudged(oldShape, -1);
     if (oldShape !== null && oldShape !== shape) this.#shapes.remove(oldShape, key);
     const addresses = takesPart ? podAddresses(pod) : {};
     const old = before === undefined || oldShape === null ? {} : podAddresses(before);
@@ -249,6 +295,7 @@ class Engine implements LivePlan {
     this.pods.delete(key);
     this.#podShapes.delete(key);
     if (shape !== undefined) {
+      if (this.#isJudged(before)) this.#countJudged(shape, -1);
       this.#shapes.remove(shape, key);
       this.#forgetAddresses(key, podAddresses(before));
     }
@@ -256,17 +303,36 @@ class Engine implements LivePlan {
   }
 
   #forgetAddresses(key: string, addresses: Partial<Record<Family, Address>>): void {
-    for (const address of Object.values(addresses)) this.#owners.remove(address, key);
+    for (const address of Object.values(addresses)) {
+      this.#owners.remove(address, key);
+      this.#delta?.freed.add(formatAddress(address));
+    }
     this.#withoutAddress.delete(key);
+  }
+
+  #isJudged(pod: Pod): boolean {
+    return this.#node === null || pod.node === this.#node;
+  }
+
+  #countJudged(shape: Shape, step: 1 | -1): void {
+    this.#shapes.countJudged(shape, step);
+    const isFirst = step > 0 && shape.judged === 1;
+    if (isFirst || shape.judged === 0) this.#sleepers?.note(shape);
+    if (isFirst) this.#wake(shape);
   }
 
   #putNamespace(namespace: Namespace): void {
     this.namespaces.set(namespace.name, namespace);
-    this.#shapes.setNamespace(namespace.name, namespace.labels);
+    this.#labelNamespace(namespace.name, namespace.labels);
   }
 
   #removeNamespace(name: string): void {
-    if (this.namespaces.delete(name)) this.#shapes.setNamespace(name, null);
+    if (this.namespaces.delete(name)) this.#labelNamespace(name, null);
+  }
+
+  #labelNamespace(name: string, labels: Labels | null): void {
+    this.#shapes.setNamespace(name, labels);
+    for (const shape of this.#sleepers?.judgedIn(name) ?? []) this.#wake(shape);
   }
 
   #putNode(node: Node): void {
@@ -298,7 +364,15 @@ class Engine implements LivePlan {
   #putPolicy(policy: Policy): void {
     const key = policyKey(policyRef(policy));
     const before = this.#policyStates.get(key);
+    const replaced = this.policies.get(key);
+    if (replaced !== undefined) this.#sleepers?.delete(replaced);
     this.policies.set(key, policy);
+    if (this.#sleepers?.isAwake(policy) === false) {
+      this.#sleepers.add(policy);
+      this.#policyStates.delete(key);
+      this.#dropPolicy(before);
+      return;
+    }
     const state = this.#makePolicy(policy);
     if (policy.source === null && before?.positioned === false && before.compiled.content === state.compiled.content) {
       this.#groups.forgetUnmentioned(); // a resync: nothing changed
@@ -310,9 +384,30 @@ class Engine implements LivePlan {
   }
 
   #removePolicy(key: string): void {
+    const policy = this.policies.get(key);
+    if (policy !== undefined) this.#sleepers?.delete(policy);
     this.#dropPolicy(this.#policyStates.get(key));
     this.#policyStates.delete(key);
     this.policies.delete(key);
+  }
+
+  /** A shape has pods that are judged: policies that select them must be compiled. */
+  #wake(shape: Shape): void {
+    for (const policy of this.#sleepers?.wokenBy(shape) ?? []) {
+      this.#sleepers!.delete(policy);
+      const state = this.#makePolicy(policy);
+      this.#policyStates.set(policyKey(policyRef(policy)), state);
+      this.#enforce(state);
+    }
+  }
+
+  /** A policy selects no pod that is judged any more. */
+  #sleep(state: PolicyState): void {
+    const key = policyKey(state.compiled.ref);
+    if (this.#policyStates.get(key) !== state) return; // replaced, or gone
+    this.#policyStates.delete(key);
+    this.#dropPolicy(state);
+    this.#sleepers!.add(this.policies.get(key)!);
   }
 
   #makePolicy(policy: Policy): PolicyState {
@@ -321,18 +416,28 @@ class Engine implements LivePlan {
       const groups = compiled.rules[direction].flatMap((rule) => (rule.peers === "everything" ? [] : rule.peers));
       return Array.from(new Set(groups), (group) => this.#groups.entry(group)!);
     };
-    const portNames = (direction: Direction): readonly string[] => [
-      ...new Set(compiled.rules[direction].flatMap(({ ports }) => ports.named.map(({ name }) => name))),
-    ];
+    const namesIn = ({ ports }: PlanRule): readonly string[] => ports.named.map(({ name }) => name);
     return {
       id: ++this.#lastId,
       compiled,
       subject: subject === null ? null : this.#groups.entry(subject)!,
       peers: { ingress: peers("ingress"), egress: peers("egress") },
-      portNames: { ingress: portNames("ingress"), egress: portNames("egress") },
+      ownNames: [...new Set(compiled.rules.ingress.flatMap(namesIn))],
+      peerNames: this.#peerNames(compiled.rules.egress),
       positioned: policy.source !== null,
       active: false,
     };
+  }
+
+  #peerNames(rules: readonly PlanRule[]): PolicyState["peerNames"] {
+    const found = new Map<string, PolicyState["peerNames"][number]>();
+    for (const { peers, ports } of rules) {
+      for (const { name } of ports.named) {
+        if (peers === "everything") found.set(` ${name}`, { entry: null, name });
+        else for (const group of peers) found.set(`${group.id} ${name}`, { entry: this.#groups.entry(group)!, name });
+      }
+    }
+    return [...found.values()];
   }
 
   #enforce(state: PolicyState): void {
@@ -342,7 +447,7 @@ class Engine implements LivePlan {
     const after = subjects.findIndex((other) => compareStates(state, other) < 0);
     subjects.splice(after < 0 ? subjects.length : after, 0, state);
     this.#subjectChanged(state.subject);
-    if (state.subject.members.shapes.size > 0) this.#setActive(state, true);
+    if (state.subject.members.judged > 0) this.#setActive(state, true);
   }
 
   #dropPolicy(state: PolicyState | undefined): void {
@@ -359,12 +464,18 @@ class Engine implements LivePlan {
   #subjectChanged({ members }: PodEntry): void {
     for (const shape of members.shapes) {
       this.#classes.forgetPolicies(shape);
-      this.#touch(shape);
+      if (shape.judged > 0) this.#touch(shape);
     }
+  }
+
+  #settleActive({ members, subjects }: PodEntry): void {
+    const inhabited = members.judged > 0;
+    for (const state of subjects) if (state.active !== inhabited) this.#setActive(state, inhabited);
   }
 
   #setActive(state: PolicyState, active: boolean): void {
     state.active = active;
+    if (!active && this.#sleepers !== null) this.#idle.add(state);
     const step = active ? 1 : -1;
     for (const direction of directions) {
       for (const entry of state.peers[direction]) {
@@ -373,14 +484,29 @@ class Engine implements LivePlan {
         if (before === 0 || entry.used[direction] === 0) this.#useChanged(entry, direction);
       }
     }
-    for (const name of state.portNames.egress) {
-      const before = this.#destinationNames.get(name) ?? 0;
-      if (before + step === 0) this.#destinationNames.delete(name);
-      else this.#destinationNames.set(name, before + step);
-      if (before === 0 || before + step === 0) {
-        for (const shape of this.#shapes.withPortName(name)) this.#peerChanged(shape, "egress");
-      }
+    for (const { entry, name } of state.peerNames) {
+      if (entry !== null) entry.names ??= new Map();
+      const names = entry?.names ?? this.#destinationNames;
+      const before = names.get(name) ?? 0;
+      if (before + step === 0) names.delete(name);
+      else names.set(name, before + step);
+      if (before === 0 || before + step === 0) this.#lookUpChanged(entry, name);
     }
+  }
+
+  /** Egress rules began or ceased to look a port name up: on who is in a group, or on everybody. */
+  #lookUpChanged(entry: Entry | null, name: string): void {
+    if (entry !== null && isNodeEntry(entry)) return; // nodes have no named ports
+    if (entry !== null && isPodEntry(entry)) {
+      for (const shape of entry.members.shapes)
+        if (shape.ports.some((port) => port.name === name)) this.#peerChanged(shape, "egress");
+      return;
+    }
+    for (const shape of this.#shapes.withPortName(name)) {
+      if (entry === null) this.#peerChanged(shape, "egress");
+      else this.#classes.forgetPeer(shape, "egress");
+    }
+    if (entry !== null) this.#touchWithin(entry.group.set);
   }
 
   /** A group began or ceased to matter in a direction: whoever is in it looks different now. */
@@ -395,10 +521,15 @@ class Engine implements LivePlan {
     }
     if (entry.used[direction] > 0) this.#splits[direction].add(entry.group);
     else this.#splits[direction].remove(entry.group);
+    if (this.#delta !== null) this.#delta.nets[direction] = true;
+    this.#touchWithin(entry.group.set);
+  }
+
+  /** Whoever has an address in the set may look different. */
+  #touchWithin(set: AddressSet): void {
     const delta = this.#delta;
     if (delta === null) return;
-    delta.nets[direction] = true;
-    for (const owner of this.#owners.within(entry.group.set)) {
+    for (const owner of this.#owners.within(set)) {
       if (typeof owner === "string") delta.pods.add(owner);
       else delta.nodes = true;
     }
@@ -410,15 +541,13 @@ class Engine implements LivePlan {
     this.#touch(shape);
   }
 
-  /** A shape joined or left a group. */
   #moved(shape: Shape, members: Members): void {
     const entry = this.#groups.entry(members.group);
     if (entry === undefined) return; // the group is being made: nobody uses it yet
-    const inhabited = members.shapes.size > 0;
-    for (const state of entry.subjects) if (state.active !== inhabited) this.#setActive(state, inhabited);
+    this.#settleActive(entry);
     if (entry.subjects.length > 0) {
       this.#classes.forgetPolicies(shape);
-      this.#touch(shape);
+      if (shape.judged > 0) this.#touch(shape);
     }
     for (const direction of directions) if (entry.used[direction] > 0) this.#peerChanged(shape, direction);
   }

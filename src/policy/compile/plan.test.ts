@@ -169,5 +169,5 @@ test("a resync and a heartbeat change nothing", () => {
     { op: "put", kind: "pod", object: structuredClone(pods[0]!) },
     { op: "put", kind: "node", object: structuredClone(nodes[0]!) },
   ]);
-  expect(delta).toEqual({ pods: new Set(), nodes: false, nets: { ingress: false, egress: false } });
+  expect(delta).toEqual({ pods: new Set(), freed: new Set(), nodes: false, nets: { ingress: false, egress: false } });
 });

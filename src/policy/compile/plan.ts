@@ -7,7 +7,7 @@
  * - a **policy class** is how one direction of a subject is judged: the effective rules, tiers and order resolved.
  *   Pods with the same effective policies (and, for ingress, the same numbers for the port names in use) share one.
  * - a **peer class** is how the other end looks to the rules of one direction: which peer groups it is in, and (as a
- *   destination) which numbers it has for the port names in use.
+ *   destination) which numbers it has for the port names that rules which match it use.
  *
  * `judge(policyClass, peerClass)` is a pure function of the two. What changes over time is only which class a pod, a
  * node or an address has. Both classes stay usable after the plan has moved on.
@@ -119,7 +119,7 @@ export interface PeerClass {
   readonly direction: Direction;
   /** Ascending ids. */
   readonly groups: readonly number[];
-  /** Egress only: the destination's container ports whose names egress rules use; [] for ends that are no pods. */
+  /** Egress only: the destination's container ports whose names egress rules that match it use; [] for ends that are no pods. */
   readonly ports: readonly ContainerPort[];
 }
 
@@ -191,6 +191,8 @@ export type Change =
 export interface PlanDelta {
   /** `namespace/name` of pods that came, went, became another of the same name, or whose policy class, peer class or addresses may differ now. */
   readonly pods: ReadonlySet<string>;
+  /** Canonical addresses that some of `pods` had before; they can have them still. */
+  readonly freed: ReadonlySet<string>;
   /** Did the nodes' peer classes or addresses possibly change? */
   readonly nodes: boolean;
   /** Did the split of the address space possibly change? */

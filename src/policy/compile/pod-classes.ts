@@ -15,7 +15,6 @@ interface Remembered {
   readonly policy: ByDirection<PolicyClass | null>;
   readonly peer: ByDirection<{
     readonly groups: readonly PeerGroup[];
-    readonly ports: readonly ContainerPort[];
     /** By the address groups of one address: the array of the split that lists them. */
     readonly byAddress: WeakMap<readonly number[], PeerClass>;
   } | null>;
@@ -26,16 +25,16 @@ export const compareStates = (a: PolicyState, b: PolicyState): number => compare
 export class PodClasses {
   readonly #groups: Groups;
   readonly #nextId: () => number;
-  readonly #usesName: (name: string) => boolean;
+  readonly #looksUp: (name: string) => boolean;
   readonly #remembered = new WeakMap<Shape, Remembered>();
   readonly #policyClasses = new Interner<PolicyClass>();
   readonly #peerClasses = new Interner<PeerClass>();
 
-  /** `usesName`: do egress rules look this port name up on destinations? */
-  constructor(groups: Groups, nextId: () => number, usesName: (name: string) => boolean) {
+  /** `looksUp`: does an egress rule of an active policy look this port name up on everybody? */
+  constructor(groups: Groups, nextId: () => number, looksUp: (name: string) => boolean) {
     this.#groups = groups;
     this.#nextId = nextId;
-    this.#usesName = usesName;
+    this.#looksUp = looksUp;
   }
 
   policyClass(shape: Shape, direction: Direction): PolicyClass {
@@ -51,12 +50,16 @@ export class PodClasses {
       groups: Array.from(shape.groups, ({ group }) => group).filter(
         (group) => this.#groups.entry(group)!.used[direction] > 0,
       ),
-      ports: direction === "egress" ? shape.ports.filter(({ name }) => this.#usesName(name)) : [],
       byAddress: new WeakMap(),
     };
-    const { groups, ports, byAddress } = peer[direction];
+    const { groups, byAddress } = peer[direction];
     let found = byAddress.get(addressGroups);
     if (found === undefined) {
+      const looksUp = (name: string): boolean =>
+        this.#looksUp(name) ||
+        groups.some(({ id }) => this.#groups.looksUp(id, name)) ||
+        addressGroups.some((id) => this.#groups.looksUp(id, name));
+      const ports = direction === "egress" ? shape.ports.filter(({ name }) => looksUp(name)) : [];
       found = this.peerClass(groups, addressGroups, ports, direction);
       byAddress.set(addressGroups, found);
     }
@@ -102,7 +105,7 @@ export class PodClasses {
         const { rules, isolates } = state.compiled;
         if (rules[direction].length === 0 && !isolates[direction]) continue; // no effect: A3.3, C3.3
         states.push(state);
-        if (direction === "ingress") for (const name of state.portNames.ingress) names.add(name);
+        if (direction === "ingress") for (const name of state.ownNames) names.add(name);
       }
     }
     states.sort(compareStates); // quick: each group's are in order already

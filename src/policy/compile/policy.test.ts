@@ -13,7 +13,7 @@ import { compilePolicy, type PolicyWithSubject } from "./policy.ts";
 import { Shapes } from "./shapes.ts";
 
 let lastId = 0;
-const groups = new Groups(new Shapes({ joined: () => {}, left: () => {} }), () => ++lastId);
+const groups = new Groups(new Shapes({ moved: () => {}, judged: () => {} }), () => ++lastId);
 
 const networkPolicy = (spec: NetworkPolicySpec | null, source: Source | null = null): NetworkPolicy => ({
   kind: "NetworkPolicy",

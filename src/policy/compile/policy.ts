@@ -32,6 +32,17 @@ export interface PolicyWithSubject {
   readonly subject: PodGroup | null;
 }
 
+/** Makes something of the pods that two selectors name; null for selectors that cannot be parsed. */
+type OfPods<T> = (namespaces: string | LabelSelector, pods: LabelSelector) => T | null;
+
+/** The pods that a policy applies to. */
+interface Subject<T> {
+  /** null: none, ever. */
+  readonly of: T | null;
+  /** false: not what is written, but every pod that could be meant. */
+  readonly parsed: boolean;
+}
+
 type PeersOf = PlanRule["peers"];
 
 const everyObject: LabelSelector = {};
@@ -45,14 +56,30 @@ export function compilePolicy(policy: Policy, groups: GroupInterner): PolicyWith
   return policy.kind === "NetworkPolicy" ? compileNetworkPolicy(policy, groups) : compileClusterPolicy(policy, groups);
 }
 
+/** The pods that a policy applies to, without compiling it. */
+export function policySubject<T>(policy: Policy, ofPods: OfPods<T>): T | null {
+  if (policy.kind === "NetworkPolicy") return networkPolicySubject(policy, ofPods).of;
+  return clusterTier(policy) === null ? null : clusterSubject(policy, ofPods).of;
+}
+
+/** A selector that cannot be parsed applies to all pods of the namespace, with rules that match nothing (spec A10.9). */
+function networkPolicySubject<T>({ metadata: { namespace }, spec }: NetworkPolicy, ofPods: OfPods<T>): Subject<T> {
+  const exact = ofPods(namespace, spec?.podSelector ?? everyObject);
+  return { of: exact ?? ofPods(namespace, everyObject), parsed: exact !== null };
+}
+
+const byInterner =
+  (groups: GroupInterner): OfPods<PodGroup> =>
+  (namespaces, pods) =>
+    groups.pods(namespaces, pods);
+
 function compileNetworkPolicy(policy: NetworkPolicy, groups: GroupInterner): PolicyWithSubject {
   const spec = policy.spec ?? {};
   const { namespace } = policy.metadata;
   const ref = policyRef(policy);
   const types = effectivePolicyTypes(spec);
   const isolates = { ingress: types.includes("Ingress"), egress: types.includes("Egress") };
-  const parsed = groups.pods(namespace, spec.podSelector ?? everyObject);
-  const subject = parsed ?? groups.pods(namespace, everyObject); // fails closed with rules that match nothing: A10.9
+  const subject = networkPolicySubject(policy, byInterner(groups));
   const rule = (
     direction: Direction,
     index: number,
@@ -61,11 +88,11 @@ function compileNetworkPolicy(policy: NetworkPolicy, groups: GroupInterner): Pol
   ): PlanRule => ({
     tier: "NetworkPolicy",
     action: "Accept",
-    peers: parsed === null ? [] : networkPolicyPeers(peers, namespace, groups),
+    peers: subject.parsed ? networkPolicyPeers(peers, namespace, groups) : [],
     ports: networkPolicyPorts(ports),
     reason: reason(policy, ref, direction, index, "Accept"),
   });
-  return compiledPolicy(policy, ref, subject, {
+  return compiledPolicy(policy, ref, subject.of, {
     tier: "NetworkPolicy",
     priority: null,
     isolates,
@@ -113,13 +140,13 @@ function compileClusterPolicy(policy: ClusterPolicy, groups: GroupInterner): Pol
   const { kind, spec } = policy;
   const ref = policyRef(policy);
   const tier = clusterTier(policy);
-  const subject = clusterSubject(policy, groups);
+  const subject = clusterSubject(policy, byInterner(groups));
   const rules = (direction: Direction): PlanRule[] =>
     (spec[direction] ?? []).map((rule, index) => {
       const judged = clusterRule(policy, direction, rule, subject.parsed, groups);
       return { tier: tier ?? "Admin", ...judged, reason: reason(policy, ref, direction, index, judged.action) };
     });
-  return compiledPolicy(policy, ref, tier === null ? null : subject.group, {
+  return compiledPolicy(policy, ref, tier === null ? null : subject.of, {
     tier: tier ?? "Admin",
     priority: kind === "BaselineAdminNetworkPolicy" ? baselinePriority : (spec.priority ?? baselinePriority),
     isolates: { ingress: false, egress: false },
@@ -143,18 +170,15 @@ function clusterAction({ kind }: ClusterPolicy, written: string): Action {
  * The pods a cluster policy applies to. Where a selector cannot be parsed, or not exactly one field is set, the policy
  * applies to all pods that could be meant (`parsed: false`): what it denies must not get through (spec C1.4).
  */
-function clusterSubject(
-  { spec }: ClusterPolicy,
-  groups: GroupInterner,
-): { readonly group: PodGroup | null; readonly parsed: boolean } {
+function clusterSubject<T>({ spec }: ClusterPolicy, ofPods: OfPods<T>): Subject<T> {
   const { namespaces, pods } = spec.subject;
   const one = Boolean(namespaces) !== Boolean(pods);
   const inNamespaces = (one ? (namespaces ?? pods?.namespaceSelector) : null) ?? everyObject;
-  const ofPods = (one ? pods?.podSelector : null) ?? everyObject;
-  const exact = groups.pods(inNamespaces, ofPods);
-  if (exact !== null) return { group: exact, parsed: one };
-  const wider = groups.pods(inNamespaces, everyObject) ?? groups.pods(everyObject, ofPods);
-  return { group: wider ?? groups.pods(everyObject, everyObject), parsed: false };
+  const selected = (one ? pods?.podSelector : null) ?? everyObject;
+  const exact = ofPods(inNamespaces, selected);
+  if (exact !== null) return { of: exact, parsed: one };
+  const wider = ofPods(inNamespaces, everyObject) ?? ofPods(everyObject, selected);
+  return { of: wider ?? ofPods(everyObject, everyObject), parsed: false };
 }
 
 /** What a rule does, to whom, on which ports; closed where it is not understood. */

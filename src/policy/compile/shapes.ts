@@ -22,6 +22,8 @@ export interface Shape {
   readonly ports: readonly ContainerPort[];
   /** `namespace/name` */
   readonly pods: Set<string>;
+  /** How many of its pods the plan judges as subjects. */
+  judged: number;
   readonly groups: Set<Members>;
 }
 
@@ -29,6 +31,8 @@ export interface Shape {
 export interface Members {
   readonly group: PodGroup;
   readonly shapes: Set<Shape>;
+  /** How many of `shapes` have pods that are judged. */
+  judged: number;
   readonly namespaces: Matcher | string;
   readonly pods: Matcher;
 }
@@ -37,14 +41,20 @@ interface NamespaceShapes {
   readonly name: string;
   labels: Labels;
   readonly shapes: Map<string, Shape>;
-  readonly byToken: Map<string, Set<Shape>>;
+  /** null: nobody has looked for a token yet where it is worth an index. */
+  byToken: Map<string, Set<Shape>> | null;
 }
 
-/** Told when a shape joins or leaves a group, after the fact. */
+/** Told after the fact. */
 export interface MembershipListener {
-  joined(shape: Shape, members: Members): void;
-  left(shape: Shape, members: Members): void;
+  /** A shape joined or left a group. */
+  moved(shape: Shape, members: Members): void;
+  /** A shape of a group has pods that are judged now, or has none any more. */
+  judged(members: Members): void;
 }
+
+/** Shapes of a namespace up to which one goes through all of them, rather than keep an index. */
+const scanUpTo = 32;
 
 export class Shapes {
   readonly #namespaces = new Map<string, NamespaceShapes>();
@@ -65,9 +75,11 @@ export class Shapes {
     const shapeKey = JSON.stringify([Object.entries(pod.labels).sort(([a], [b]) => compareText(a, b)), ports]);
     let shape = namespace.shapes.get(shapeKey);
     if (shape === undefined) {
-      shape = { key: shapeKey, namespace, labels: pod.labels, ports, pods: new Set([key]), groups: new Set() };
+      const { labels } = pod;
+      shape = { key: shapeKey, namespace, labels, ports, pods: new Set([key]), judged: 0, groups: new Set() };
       namespace.shapes.set(shapeKey, shape);
-      for (const token of labelTokens(shape.labels)) addTo(namespace.byToken, token, shape);
+      if (namespace.byToken !== null)
+        for (const token of labelTokens(shape.labels)) addTo(namespace.byToken, token, shape);
       for (const { name } of ports) addTo(this.#byPortName, name, shape);
       for (const members of this.#groupsOf(shape)) this.#join(shape, members);
     }
@@ -80,9 +92,21 @@ export class Shapes {
     if (shape.pods.size > 0) return;
     const { namespace } = shape;
     namespace.shapes.delete(shape.key);
-    for (const token of labelTokens(shape.labels)) removeFrom(namespace.byToken, token, shape);
+    if (namespace.byToken !== null)
+      for (const token of labelTokens(shape.labels)) removeFrom(namespace.byToken, token, shape);
     for (const { name } of shape.ports) removeFrom(this.#byPortName, name, shape);
     for (const members of [...shape.groups]) this.#leave(shape, members);
+  }
+
+  /** One more pod of a shape is judged, or one less. */
+  countJudged(shape: Shape, step: 1 | -1): void {
+    const before = shape.judged > 0;
+    shape.judged += step;
+    if (before === shape.judged > 0) return;
+    for (const members of shape.groups) {
+      members.judged += step;
+      this.#listener.judged(members);
+    }
   }
 
   /** Sets a namespace's labels; null when its object is gone: it then has its name label only (spec A10.7). */
@@ -101,14 +125,13 @@ export class Shapes {
   }
 
   addGroup(group: PodGroup, namespaces: Matcher | string, pods: Matcher): Members {
-    const members: Members = { group, shapes: new Set(), namespaces, pods };
+    const members: Members = { group, shapes: new Set(), judged: 0, namespaces, pods };
     const [namespaceToken, podToken] = filedUnder(members);
     const byPod = this.#groups.get(namespaceToken) ?? new Map<string, Set<Members>>();
     this.#groups.set(namespaceToken, byPod);
     addTo(byPod, podToken, members);
     for (const namespace of this.#matchingNamespaces(namespaces)) {
-      const candidates = pods.token === null ? namespace.shapes.values() : namespace.byToken.get(pods.token);
-      for (const shape of candidates ?? []) if (pods.matches(shape.labels)) this.#join(shape, members);
+      for (const shape of candidates(namespace, pods.token)) if (pods.matches(shape.labels)) this.#join(shape, members);
     }
     return members;
   }
@@ -128,7 +151,7 @@ export class Shapes {
   #namespace(name: string): NamespaceShapes {
     let namespace = this.#namespaces.get(name);
     if (namespace === undefined) {
-      namespace = { name, labels: { [namespaceNameLabel]: name }, shapes: new Map(), byToken: new Map() };
+      namespace = { name, labels: { [namespaceNameLabel]: name }, shapes: new Map(), byToken: null };
       this.#namespaces.set(name, namespace);
       for (const token of labelTokens(namespace.labels)) addTo(this.#namespacesByToken, token, namespace);
     }
@@ -142,8 +165,8 @@ export class Shapes {
       return;
     }
     const { token } = namespaces;
-    const candidates = token === null ? this.#namespaces.values() : (this.#namespacesByToken.get(token) ?? []);
-    for (const namespace of candidates) if (namespaces.matches(namespace.labels)) yield namespace;
+    const asked = token === null ? this.#namespaces.values() : (this.#namespacesByToken.get(token) ?? []);
+    for (const namespace of asked) if (namespaces.matches(namespace.labels)) yield namespace;
   }
 
   *#groupsOf(shape: Shape): Generator<Members> {
@@ -165,15 +188,34 @@ export class Shapes {
   #join(shape: Shape, members: Members): void {
     members.shapes.add(shape);
     shape.groups.add(members);
-    this.#listener.joined(shape, members);
+    if (shape.judged > 0) members.judged++;
+    this.#listener.moved(shape, members);
   }
 
   #leave(shape: Shape, members: Members): void {
     members.shapes.delete(shape);
     shape.groups.delete(members);
-    this.#listener.left(shape, members);
+    if (shape.judged > 0) members.judged--;
+    this.#listener.moved(shape, members);
   }
 }
+
+/** Shapes that can match a selector with this token. */
+function candidates(namespace: NamespaceShapes, token: string | null): Iterable<Shape> {
+  if (token === null) return namespace.shapes.values();
+  if (namespace.byToken === null) {
+    if (namespace.shapes.size <= scanUpTo) return namespace.shapes.values();
+    namespace.byToken = new Map();
+    for (const shape of namespace.shapes.values())
+      for (const one of labelTokens(shape.labels)) addTo(namespace.byToken, one, shape);
+  }
+  return namespace.byToken.get(token) ?? [];
+}
+
+/** Does a selection hold the pods of a shape? */
+export const selects = ({ namespaces, pods }: Selection, { namespace, labels }: Shape): boolean =>
+  (typeof namespaces === "string" ? namespaces === namespace.name : namespaces.matches(namespace.labels)) &&
+  pods.matches(labels);
 
 /** `@shop` for the one namespace of that name, else a token that the namespace must have; and one that the pod must have. */
 const filedUnder = ({ namespaces, pods }: Members): readonly [namespace: string, pod: string] => [
@@ -181,11 +223,15 @@ const filedUnder = ({ namespaces, pods }: Members): readonly [namespace: string,
   pods.token ?? "",
 ];
 
-/** The key of a pod group, and its matchers; null when a selector cannot be parsed. */
-export function podGroupContent(
-  namespaces: string | LabelSelector,
-  pods: LabelSelector,
-): { readonly key: string; readonly namespaces: Matcher | string; readonly pods: Matcher } | null {
+/** The key of a pod group, and its matchers. */
+export interface Selection {
+  readonly key: string;
+  readonly namespaces: Matcher | string;
+  readonly pods: Matcher;
+}
+
+/** null when a selector cannot be parsed. */
+export function podGroupContent(namespaces: string | LabelSelector, pods: LabelSelector): Selection | null {
   const podMatcher = compileSelector(pods);
   if (podMatcher === null) return null;
   if (typeof namespaces === "string") {
