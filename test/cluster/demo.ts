@@ -1,5 +1,4 @@
 /** `scripts/demo-cluster`. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +8,7 @@ import { installBulkhead } from "./lib/bulkhead.ts";
 import { clock } from "./lib/clock.ts";
 import { type Cluster, startCluster } from "./lib/cluster.ts";
 import { podsOf } from "./lib/pods.ts";
-import { sleep } from "./lib/run.ts";
+import { RunError, sleep } from "./lib/run.ts";
 import { applyShop, type KubeObject, shopPolicies } from "./lib/shop.ts";
 
 const { values } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
@@ -76,7 +75,19 @@ async function demo(cluster: Cluster): Promise<void> {
   } finally {
     for (const traffic of Object.values(connections)) traffic.stop();
   }
+  const question = ["shop/deploy/web", "data/sts/orders-db", String(port)];
+  say(`\nbulkhead explain ${question.join(" ")}, read from the cluster:`);
+  say(await explain(cluster, question));
 }
+
+/** Exits with 1, as `can` does: denied. */
+const explain = (cluster: Cluster, question: readonly string[]): Promise<string> =>
+  cluster.control
+    .execInNetwork(["./bulkhead", "explain", ...question, `--kubeconfig=${cluster.kubeconfig}`])
+    .catch((error: unknown) => {
+      if (error instanceof RunError && error.exitCode === 1) return error.stdout;
+      throw error;
+    });
 
 async function main(): Promise<void> {
   const started = performance.now();
@@ -92,10 +103,6 @@ async function main(): Promise<void> {
   } finally {
     if (!values.keep) await cluster.down();
   }
-  say("\nWhy? ./bulkhead explain shop/deploy/web data/sts/orders-db 5432 -f examples/shop");
-  spawnSync("./bulkhead", ["explain", "shop/deploy/web", "data/sts/orders-db", String(port), "-f", "examples/shop"], {
-    stdio: "inherit",
-  });
 }
 
 try {

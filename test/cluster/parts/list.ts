@@ -179,7 +179,7 @@ const e2eParts: readonly Part[] = [
   {
     name: "images of the suites",
     makes: ["suites"],
-    version: `${versions.kubernetes} ${versions.networkPolicyApi} 2`,
+    version: `${versions.kubernetes} ${versions.networkPolicyApi} 3`,
     seconds: 10,
     make: async (out, workshop) => {
       const listed = await workshop.run(assetPath("e2e.test"), ["--list-images"]);
@@ -194,6 +194,10 @@ const e2eParts: readonly Part[] = [
       };
       mkdirSync(join(out, "suites"));
       writeFileSync(join(out, "suites/images.json"), JSON.stringify(names));
+      writeFileSync(
+        join(out, "suites/sctp-subtests.json"),
+        JSON.stringify(sctpSubtests(join(Dir, "conformance/tests"))),
+      );
       const wrapper = join(import.meta.dirname, "agnhost-without-sctp.sh");
       const files = { agnhost: wrapper, "agnhost-itself": assetPath("agnhost"), "bin/bash": "/bin/bash-static" };
       await writeImage(join(out, "suites/agnhost-without-sctp.tar"), images.agnhostWithoutSctp, "/agnhost", files);
@@ -221,6 +225,32 @@ const cyclonusPart = plain({
   module: "github.com/mattfenwick/cyclonus",
   packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
 });
+
+/**
+ * Subtests of the network-policy-api suite that open SCTP sockets, by test and title: `go test` can't tell them from others.
+ * @param folder of the suite's sources
+ */
+function sctpSubtests(folder: string): readonly SctpSubtest[] {
+  const tests = readdirSync(folder)
+    .sort()
+    .flatMap((file) =>
+      readFileSync(join(folder, file), "utf8")
+        .split(/ShortName:\s*"/)
+        .slice(1),
+    );
+  return tests.flatMap((text) =>
+    text
+      .split('t.Run("')
+      .slice(1)
+      .filter((body) => body.includes('"sctp"'))
+      .map((body) => ({ test: text.slice(0, text.indexOf('"')), title: body.slice(0, body.indexOf('"')) })),
+  );
+}
+
+export interface SctpSubtest {
+  readonly test: string;
+  readonly title: string;
+}
 
 /** The names that the suites have for agnhost. */
 export interface SuiteImages {
