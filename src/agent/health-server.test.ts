@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { Condition } from "./condition.ts";
 import { type Pages, parseListenAddress, serveHealth } from "./health-server.ts";
@@ -67,4 +67,19 @@ test("an address that another process has is waited for in the background", asyn
   await listening;
   second.close();
   stop.abort();
+});
+
+test("what is no URL is no page, and ends nothing", async () => {
+  const patience = { signal: new AbortController().signal, waits: () => undefined };
+  const server = await serveHealth({ host: "127.0.0.1", port: 0 }, {}, patience);
+  open.push(server);
+  const { port } = server.address() as AddressInfo;
+  for (const path of ["//", "http://[", "*", "/readyz%"]) {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.end(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    });
+    socket.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+    expect(await promise).toMatch(/^HTTP\/1.1 404 /);
+  }
 });

@@ -71,8 +71,9 @@ const pause = 500; // ms
 export async function serveHealth(address: ListenAddress, pages: Pages, { signal, waits }: Patience): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") return send(response, 405, "GET only\n");
-    const url = new URL(request.url ?? "/", "http://agent");
-    answer(url.pathname, url.searchParams.has("verbose"), pages, response).catch((error: unknown) =>
+    // What a caller writes there need not be a URL: it is cut at the question mark and compared, no more.
+    const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
+    answer(path, new URLSearchParams(query).has("verbose"), pages, response).catch((error: unknown) =>
       send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`),
     );
   });

@@ -39,9 +39,12 @@ export class Backoff {
     this.#next = shortest;
   }
 
-  /** Waits for the current interval, plus up to as much again so that many clients spread; doubles it. @param atLeast ms */
+  /**
+   * Waits for the current interval, plus up to as much again so that many clients spread; doubles it.
+   * @param atLeast what the server asks for, ms; no more than 30 s of it are believed
+   */
   async wait(signal: AbortSignal, atLeast = 0): Promise<void> {
-    const interval = Math.max(this.#next, atLeast);
+    const interval = Math.max(this.#next, Math.min(atLeast, longest));
     this.#next = Math.min(this.#next * 2, longest / 2);
     await this.#timing.sleep(interval * (1 + this.#timing.random()), signal);
   }

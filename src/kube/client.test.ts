@@ -1,5 +1,7 @@
 import http from "node:http";
+import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
+import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { makeCertificate } from "./certificate.arbitrary.ts";
 import { type Client, openClient } from "./client.ts";
@@ -134,6 +136,71 @@ describe("connections", () => {
       for await (const _ of bodies[0]!);
     };
     await expect(read()).rejects.toThrow("the server does not answer pings");
+  });
+
+  test("a request that an HTTP/2 server refuses unseen is sent again", async () => {
+    let refusals = 2;
+    const server = http2.createSecureServer({ cert: tls.cert, key: tls.key });
+    const sessions = new Set<http2.ServerHttp2Session>();
+    server.on("session", (session) => sessions.add(session));
+    server.on("stream", (stream) => {
+      stream.on("error", () => undefined);
+      if (refusals-- > 0) return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+      stream.respond({ ":status": 200 });
+      stream.end("{}");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    ending.push(() => {
+      for (const session of sessions) session.destroy();
+      server.close();
+    });
+    const { connection } = await serve({ tls });
+    const { port } = server.address() as AddressInfo;
+    const client = open({ ...connection, server: new URL(`https://127.0.0.1:${port}`) });
+    expect(await client.post(pods, {})).toEqual({});
+    refusals = 3;
+    await expect(client.post(pods, {})).rejects.toThrow("the server refuses more requests at a time");
+  });
+
+  test("giving a request up cuts the wait for a connection; others go on waiting for it", async () => {
+    const server = await serve({ tls });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const tlsOf = async (): ReturnType<Connection["tls"]> => {
+      await promise;
+      return server.connection.tls();
+    };
+    const client = open({ ...server.connection, tls: tlsOf });
+    const abort = new AbortController();
+    const given = client.get(pods, {}, { signal: abort.signal });
+    const kept = client.get(pods);
+    abort.abort(new Error("enough"));
+    await expect(given).rejects.toThrow("enough");
+    resolve();
+    expect(await kept).toMatchObject({ items: [] });
+  });
+
+  test("no error quotes a token", async () => {
+    const secret = "eyJhbGciOi.very-secret";
+    const server = await serve({ tls });
+    const { connection } = server;
+    const told = async (client: Client): Promise<string> => {
+      const error = await client.get(pods, {}, { timeout: 50 }).then(
+        () => null,
+        (why: unknown) => why,
+      );
+      expect(error).toBeInstanceOf(Error);
+      return `${inspect(error, { depth: 10, showHidden: true })} ${(error as Error).stack}`;
+    };
+    const client = open({ ...connection, headers: async () => ({ authorization: `Bearer ${secret}` }) });
+    server.fail(pods, { kind: "status", status: 401, body: {} }, { kind: "status", status: 401, body: {} });
+    expect(await told(client)).not.toContain(secret);
+    server.fail(pods, { kind: "silence" });
+    expect(await told(client)).not.toContain(secret);
+    server.fail(pods, { kind: "reset", after: 1 });
+    expect(await told(client)).not.toContain(secret);
+    const plain = await serve({});
+    const broken = open({ ...plain.connection, headers: async () => ({ authorization: `Bearer ${secret}\nx` }) });
+    expect(await told(broken)).not.toContain(secret);
   });
 
   test("a refused connection names the server", async () => {

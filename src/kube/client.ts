@@ -115,6 +115,10 @@ class HttpClient implements Client {
 
   async #sendOnce(asked: Asked): Promise<{ readonly response: HttpResponse; readonly signal: AbortSignal }> {
     const { method, path, query, body, accept = "application/json", timeout = defaultTimeout } = asked;
+    asked.signal?.throwIfAborted();
+    const credentials = await this.connection.headers().catch((error: unknown) => {
+      throw networkError(this.connection.description, error);
+    });
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), timeout);
     const signal = asked.signal === undefined ? late.signal : AbortSignal.any([asked.signal, late.signal]);
@@ -130,7 +134,7 @@ class HttpClient implements Client {
           accept,
           "user-agent": this.#userAgent,
           ...(body === undefined ? {} : { "content-type": body.type }),
-          ...(await this.connection.headers()),
+          ...credentials,
         },
         body: body === undefined ? null : Buffer.from(JSON.stringify(body.value)),
         signal,

@@ -24,10 +24,10 @@ const portOf = (url: URL): number => Number(url.port || (url.protocol === "https
 const hostOf = (url: URL): string => (url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname);
 
 export async function dial(connection: Connection, signal?: AbortSignal): Promise<Dialled> {
+  const settings = await connection.tls(); // before the clock starts: a plugin may be asking a person
   const limit = AbortSignal.timeout(dialTimeout);
   const both = signal === undefined ? limit : AbortSignal.any([signal, limit]);
   try {
-    const settings = await connection.tls();
     const socket = await (connection.proxy === null
       ? connectTcp(connection.server, both)
       : connectThrough(connection.proxy, connection.server, both));

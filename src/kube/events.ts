@@ -27,7 +27,7 @@ export interface EventWriterOptions {
   readonly interval?: number;
   /** An event that comes again is counted, and told to the server at most this often, ms. Default 60 s. */
   readonly seriesInterval?: number;
-  /** ms since the epoch. */
+  /** In ms; default `performance.now`: the host's clock may jump. */
   readonly now?: () => number;
 }
 
@@ -70,7 +70,7 @@ export class EventWriter {
       burst: 20,
       interval: 1000,
       seriesInterval: 60_000,
-      now: Date.now,
+      now: () => performance.now(),
       ...options,
     };
     this.#tokens = this.#options.burst;
@@ -148,7 +148,7 @@ export class EventWriter {
     series.told = count;
     series.toldAt = now;
     const path = `/apis/events.k8s.io/v1/namespaces/${series.event.policy?.namespace || "default"}/events`;
-    const seen = count === 1 ? {} : { series: { count, lastObservedTime: microTime(series.lastAt) } };
+    const seen = count === 1 ? {} : { series: { count, lastObservedTime: this.#time(series.lastAt) } };
     const options = { signal: this.#closing.signal };
     try {
       if (series.name !== "") {
@@ -164,6 +164,11 @@ export class EventWriter {
     }
   }
 
+  /** meta/v1 MicroTime */
+  #time(at: number): string {
+    return new Date(Date.now() - (this.#options.now() - at)).toISOString().replace("Z", "000Z");
+  }
+
   #nameOf({ policy }: ClusterEvent): string {
     const about = policy?.name ?? this.#options.node;
     return `${about.slice(0, 200).replace(/[^a-z0-9]+$/, "")}.${randomBytes(8).toString("hex")}`;
@@ -177,7 +182,7 @@ export class EventWriter {
       apiVersion: "events.k8s.io/v1",
       kind: "Event",
       metadata: { name, namespace },
-      eventTime: microTime(firstAt),
+      eventTime: this.#time(firstAt),
       reportingController: controller,
       reportingInstance: `${controller.split("/")[0]}-${node}`.slice(0, 128),
       action: "Enforce",
@@ -197,9 +202,6 @@ export class EventWriter {
     };
   }
 }
-
-/** meta/v1 MicroTime */
-const microTime = (ms: number): string => new Date(ms).toISOString().replace("Z", "000Z");
 
 function cut(message: string): string {
   const bytes = Buffer.from(message);

@@ -15,6 +15,9 @@ const sessionWindow = 4 * 2 ** 20;
 /** Until the server says how many streams it takes: nothing more is known than RFC 9113's advice. */
 const assumedStreams = 100;
 
+/** The server took no notice of the request (REFUSED_STREAM, RFC 9113, 8.7): whatever it is, it can be sent again. */
+export class RefusedStream extends NetworkError {}
+
 export class Http2Session {
   /** Rejects when the connection fails before HTTP/2 is agreed on. */
   readonly ready: Promise<void>;
@@ -71,7 +74,10 @@ export class Http2Session {
         this.#streams--;
         reject(this.#failure ?? new NetworkError("the connection was closed before an answer came"));
       });
-      stream.on("error", (error) => reject(this.#failure ?? error));
+      stream.on("error", (error) => {
+        const isRefused = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
+        reject(this.#failure ?? (isRefused ? new RefusedStream("the server refuses more requests at a time") : error));
+      });
       stream.once("response", (answer) => {
         const header = (name: string): string => [answer[name]].flat()[0]?.toString() ?? "";
         resolve({ status: answer[":status"] ?? 0, header, body: this.#body(stream) });

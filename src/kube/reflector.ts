@@ -290,8 +290,12 @@ export class Reflector<T> {
       let state = initial;
       for await (const found of lines(body)) {
         const receivedAt = performance.now();
-        for (const line of found) state = this.#event(this.#parse(line, this.#readEvent), state, receivedAt);
-        if (state === null) this.#sink.flush(receivedAt);
+        try {
+          for (const line of found) state = this.#event(this.#parse(line, this.#readEvent), state, receivedAt);
+        } finally {
+          // Also what came before an event that says that the watch is over.
+          if (state === null) this.#sink.flush(receivedAt);
+        }
         hadEvents = true;
         this.#failedWatches = 0;
         this.#backoff.reset();

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Connection } from "./connection.ts";
 import { type Dialled, dial } from "./dial.ts";
 import { NetworkError } from "./errors.ts";
-import { Http2Session, type SessionOptions } from "./http2-session.ts";
+import { Http2Session, RefusedStream, type SessionOptions } from "./http2-session.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
@@ -20,6 +20,20 @@ export interface HttpResponse {
   header(name: string): string;
   /** Ends when the answer does; throws when the connection breaks first. */
   readonly body: AsyncIterable<Buffer>;
+}
+
+/** Of a request that the server refuses unseen. */
+const mostTries = 3;
+
+/** What `work` gives, which goes on for others that wait for it. @throws the signal's reason */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason as Error);
+    const settled = (): void => signal.removeEventListener("abort", aborted);
+    signal.addEventListener("abort", aborted, { once: true });
+    if (signal.aborted) aborted();
+    work.finally(settled).then(resolve, reject);
+  });
 }
 
 export class Transport {
@@ -46,9 +60,16 @@ export class Transport {
   }
 
   async send(request: HttpRequest): Promise<HttpResponse> {
-    if (this.#closing.signal.aborted) throw new NetworkError("the client is closed");
-    const session = await this.#session();
-    return session === null ? this.#sendHttp1(request) : session.send(request);
+    for (let tries = 1; ; tries++) {
+      if (this.#closing.signal.aborted) throw new NetworkError("the client is closed");
+      const session = await unlessAborted(this.#session(), request.signal);
+      if (session === null) return this.#sendHttp1(request);
+      try {
+        return await session.send(request);
+      } catch (error) {
+        if (!(error instanceof RefusedStream) || tries === mostTries) throw error;
+      }
+    }
   }
 
   close(): void {
