@@ -158,6 +158,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
           warn: (message) => log.warn({}, message),
         });
         held.done(cidrs);
+        tableWatch.start(); // before, there was no table to look at
         return enforcer;
       },
     });
@@ -174,7 +175,6 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     const tableWatch = new TableWatch({ runner, table: table.table, mailbox: running.mailbox, log });
     try {
       hooks.start();
-      tableWatch.start();
       const ended = running.run().then(() => enforcer?.stop());
       await Promise.race([ended, afterAbort(signal, endingTime)]);
     } finally {
