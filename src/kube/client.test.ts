@@ -89,6 +89,7 @@ describe.each(kinds)("%s", (_, options) => {
   test("no answer, half an answer, no JSON", async () => {
     const server = await serve(options);
     const client = open(server.connection);
+    await client.get(pods); // 50 ms are for the answer, not for the connection
     server.fail(pods, { kind: "silence" }, { kind: "reset", after: 10 }, { kind: "garbage", text: "<html>" });
     await expect(client.get(pods, {}, { timeout: 50 })).rejects.toThrow(/fake \(.*\): no answer within 0.05 s/);
     await expect(client.get(pods)).rejects.toMatchObject({ name: "NetworkError" });
@@ -192,6 +193,7 @@ describe("connections", () => {
       return `${inspect(error, { depth: 10, showHidden: true })} ${(error as Error).stack}`;
     };
     const client = open({ ...connection, headers: async () => ({ authorization: `Bearer ${secret}` }) });
+    await client.get(pods);
     server.fail(pods, { kind: "status", status: 401, body: {} }, { kind: "status", status: 401, body: {} });
     expect(await told(client)).not.toContain(secret);
     server.fail(pods, { kind: "silence" });

@@ -144,7 +144,14 @@ class DialAgent extends http.Agent {
 
   /** A connection that is open already, for the next request. */
   offer(socket: Duplex): void {
+    socket.on("error", () => undefined); // nobody may ever ask for it
+    this.#offered?.destroy();
     this.#offered = socket;
+  }
+
+  override destroy(): void {
+    this.#offered?.destroy();
+    super.destroy();
   }
 
   override createConnection(
