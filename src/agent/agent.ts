@@ -156,6 +156,8 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
           podInterfaces: options.podInterfaces,
           watch: true,
           warn: (message) => log.warn({}, message),
+          // As work of the agent's own it is tried until it succeeds, and is seen in /readyz until then.
+          failed: () => running.mailbox.post({ act: (kernel) => kernel.repair() }),
         });
         held.done(cidrs);
         tableWatch.start(); // before, there was no table to look at

@@ -148,6 +148,22 @@ describe("following a cluster", () => {
     expect(rig.follower.conditions()[0]).toMatchObject({ name: "rules", state: "ok" });
   });
 
+  test("a repair that fails is tried until it succeeds, and seen until then", async () => {
+    const rig = rigOf();
+    await rig.until(() => rig.applied === 1);
+    let tries = 0;
+    const states: unknown[] = [];
+    const act = async (): Promise<TransactionStats[]> => {
+      states.push(rig.follower.conditions()[0]?.state);
+      if (++tries < 4) throw new NftablesError("Error: Could not process rule: Device or resource busy", "");
+      return [];
+    };
+    rig.follower.mailbox.post({ act });
+    await rig.until(() => rig.applied === 2);
+    expect(states).toEqual(["ok", "failed", "failed", "failed"]);
+    expect(rig.follower.conditions()[0]).toMatchObject({ state: "ok" });
+  });
+
   test("a policy that the kernel refuses is closed alone, until it is another", async () => {
     const rig = rigOf({ policies: [isolate("good", "web", ["db"])] });
     await rig.until(() => rig.applied === 1);

@@ -34,6 +34,11 @@ export interface EnforcerOptions extends Partial<TableOptions> {
   readonly mostSubjects?: number;
   /** Watch for other programs that change or remove the table, and repair it at once. Not with the program `nft`. */
   readonly watch?: boolean;
+  /**
+   * Told when work that no caller waits for (a repair after such a change, collecting) failed: the kernel may differ from the
+   * plan until a call of `apply` or `repair` succeeds.
+   */
+  readonly failed?: () => void;
 }
 
 /** Pods that there is no room for rules of: everything is dropped in that direction, except what the own node opens. */
@@ -63,6 +68,7 @@ export class Enforcer {
   readonly #drops: Drops;
   readonly #desired: Desired;
   readonly #warn: (message: string) => void;
+  readonly #failed: () => void;
   readonly #collectAfter: number;
   readonly #room: Room;
   #state: KernelState;
@@ -84,13 +90,14 @@ export class Enforcer {
   readonly #collector = new Collector();
 
   private constructor(plan: Plan, options: EnforcerOptions) {
-    const { node, runner, warn = () => undefined, collectAfter = 1000, ...more } = options;
+    const { node, runner, warn = () => undefined, failed = () => undefined, collectAfter = 1000, ...more } = options;
     const { held = [], watch: _watch, mostSubjects = fullRoom.subjects, ...table } = more;
     this.#plan = plan;
     this.#room = { ...fullRoom, subjects: Math.min(mostSubjects, fullRoom.subjects) };
     this.#collectAfter = collectAfter;
     this.#runner = runner;
     this.#warn = warn;
+    this.#failed = failed;
     this.#options = checked({ ...defaultTableOptions, ...table });
     this.#drops = new Drops();
     this.#desired = new Desired(node, this.#drops, this.#options.podInterfaces.length > 0);
@@ -217,7 +224,12 @@ export class Enforcer {
     void this.#enqueue(() => {
       this.#repairing = false; // what is changed from here on takes another repair
       return this.#stopped ? Promise.resolve([]) : this.#repair();
-    }).catch((error: unknown) => this.#warn(messageOf(error)));
+    }).catch((error: unknown) => this.#unattended(error));
+  }
+
+  #unattended(error: unknown): void {
+    this.#warn(messageOf(error));
+    if (!this.#stopped) this.#failed();
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
@@ -355,7 +367,7 @@ export class Enforcer {
         const { ops, isMore } = this.#collector.look(this.#state, this.#fitted.goal);
         if (ops.length > 0) await this.#commit({ purpose: "collect", ops });
         if (isMore) this.#collectLater();
-      }).catch((error: unknown) => this.#warn(messageOf(error)));
+      }).catch((error: unknown) => this.#unattended(error));
     }, this.#collectAfter).unref();
   }
 }

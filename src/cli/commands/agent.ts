@@ -7,6 +7,7 @@ import { InvalidArgumentError, Option } from "commander";
 import type { AgentOptions } from "../../agent/agent.ts";
 import type { ListenAddress } from "../../agent/health-server.ts";
 import type { Log } from "../../agent/log.ts";
+import { defaultSocket } from "../../cni/protocol.ts";
 import type { Connection } from "../../kube/connection.ts";
 import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
 import { addColorOption, type OutputOptions, styleFor } from "../options.ts";
@@ -37,8 +38,6 @@ const collect = (value: string, previous: readonly string[] | undefined): readon
   ...(previous ?? []),
   ...value.split(",").filter((part) => part !== ""),
 ];
-
-const defaultSocket = "/run/bulkhead/cni.sock";
 
 export function register(program: Command, shell: Shell): void {
   const command = program
@@ -186,11 +185,11 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
   const { EventWriter, followCluster, openClient } = await import("../../kube/index.ts");
   const { ownNetwork } = await import("../../agent/network.ts");
   io.signal.addEventListener("abort", () => log.info({}, "stopping"), { once: true });
+  const client = openClient(connection);
+  const events = new EventWriter(client, { node: agent.node });
   try {
     const runner = await openRunner();
     log.info({ node: agent.node, cluster: connection.description, nftables: runner.backend }, "starting");
-    const client = openClient(connection);
-    const events = new EventWriter(client, { node: agent.node });
     await runAgent(agent, {
       openFeed: () =>
         followCluster(client, {
@@ -203,13 +202,14 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
       events,
       signal: io.signal,
     });
+    return 0;
+  } catch (error) {
+    return fault(error, log);
+  } finally {
     events.close();
     client.close();
     // A transaction that takes longer than an ending agent waits for is the kernel's: it commits all of it or nothing.
     setTimeout(() => process.exit(), 500).unref();
-    return 0;
-  } catch (error) {
-    return fault(error, log);
   }
 }
 

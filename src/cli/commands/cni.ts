@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { Argument, InvalidArgumentError } from "commander";
 import type { HostFolders } from "../../cni/install.ts";
+import { defaultSocket } from "../../cni/protocol.ts";
 import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
 
 type Action = "install" | "uninstall" | "config";
@@ -42,7 +43,7 @@ export function register(program: Command, shell: Shell): void {
     .option("--keep-program", "uninstall: leave the plugin's files, for runtimes that remember chains (CRI-O)");
   command.optionsGroup("The plugin:");
   command
-    .option("--socket <path>", "the agent's socket (default: /run/bulkhead/cni.sock)")
+    .option("--socket <path>", `the agent's socket (default: ${defaultSocket})`)
     .option(
       "--timeout-seconds <n>",
       "how long the start of a pod is held before the runtime tries again (default: 60)",
