@@ -8,6 +8,7 @@ import { assetPath, images } from "../lib/assets.ts";
 import { installBulkhead } from "../lib/bulkhead.ts";
 import { type Cluster, startCluster } from "../lib/cluster.ts";
 import { clusterFlags, clusterFlagsHelp, clusterOptions } from "../lib/flags.ts";
+import { defaults } from "../lib/options.ts";
 import { run } from "../lib/run.ts";
 import { build } from "../parts/builder.ts";
 import { partSets, type SuiteImages } from "../parts/list.ts";
@@ -99,7 +100,11 @@ async function main(): Promise<number> {
   }
   for (const suite of suites) await build(partSets[suite], say);
   const how: SuiteRun = { focus: values.focus ?? null, parallel: Number(values.procs), sctp: await hasSctp() };
-  const cluster = await startCluster({ ...clusterOptions(values), name: "suites", owned: !values.keep });
+  const cluster = await startCluster({
+    ...clusterOptions(values),
+    name: values.name === defaults.name ? "suites" : values.name,
+    owned: !values.keep,
+  });
   try {
     if (!values.bare) await installBulkhead(cluster, { cniPlugin: values["cni-plugin"] });
     await nameImages(cluster);
