@@ -38,6 +38,11 @@ const bindCall = libc.func("int bind(int fd, void *address, uint32_t length)") a
   length: number,
 ) => number;
 const closeCall = libc.func("int close(int fd)") as (fd: number) => number;
+const sigmaskCall = libc.func("int pthread_sigmask(int how, const uint8_t *set, uint8_t *old)") as (
+  how: number,
+  set: Uint8Array,
+  old: null,
+) => number;
 const setnsCall = libc.func("int setns(int fd, int type)") as (fd: number, type: number) => number;
 
 const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
@@ -46,6 +51,11 @@ function failed(what: string): Error {
   const number = koffi.errno();
   const name = Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`;
   return new Error(`${what}: ${name}`);
+}
+
+/** Signals go to other threads: one that comes between a transaction and its answer would make it look refused. */
+export function blockSignals(): void {
+  sigmaskCall(0, new Uint8Array(128).fill(0xff), null); // SIG_BLOCK, sigset_t
 }
 
 /** Moves the calling thread into a network namespace. */

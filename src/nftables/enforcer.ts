@@ -319,12 +319,28 @@ export class Enforcer {
     // Numbers of what is not collected yet are missing for a moment: a new table has all of them.
     if (!hasNumbers(transactions, this.#numbers)) return this.#replace();
     const stats: TransactionStats[] = [];
-    for (const transaction of transactions) {
+    for (const transaction of transactions.flatMap((one) => this.#apart(one))) {
       if (transaction.purpose === "forget" && !(await this.#forget(transaction))) continue;
       stats.push(await this.#commit(transaction));
     }
     if (transactions.length > 0) this.#collectLater();
     return stats;
+  }
+
+  /** What closes does not wait until marks are cleared for the epoch that begins with it. */
+  #apart(transaction: Transaction): Transaction[] {
+    const { purpose, ops } = transaction;
+    const epochs = ops.filter(({ kind }) => kind === "epoch");
+    const others = ops.filter(({ kind }) => kind !== "epoch");
+    const { epoch, owesEpoch } = this.#state;
+    if (epochs.length === 0 || others.length === 0 || nextEpoch(epoch, this.#options.epochBits).clear === null) {
+      return [transaction];
+    }
+    const owes = owesEpoch || ops.some(({ kind }) => kind === "owe");
+    return [
+      { purpose, ops: owes ? others : [{ kind: "owe", epoch }, ...others] },
+      { purpose: "epoch", ops: epochs },
+    ];
   }
 
   /** Ends the flows of pods that gave up their addresses. @returns false where that failed: the next `repair` tries again */

@@ -5,7 +5,7 @@
 import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { clearMarks, forgetFlows } from "./conntrack.ts";
-import { enterNetwork } from "./ctnetlink.ts";
+import { blockSignals, enterNetwork } from "./ctnetlink.ts";
 import type { Answer, Notice, Request } from "./kernel-thread.ts";
 import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
 import { TableWatch } from "./table-watch.ts";
@@ -17,6 +17,8 @@ interface Place {
   /** By the id of the request. */
   readonly watches: Map<number, TableWatch>;
 }
+
+blockSignals();
 
 let library: Libnftables | undefined;
 const places = new Map<number, Place>();

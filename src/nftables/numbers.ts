@@ -103,9 +103,11 @@ export interface DirectionNumbers {
 
 export type KernelNumbers = Readonly<Record<Direction, DirectionNumbers>>;
 
-/** What keys have room for, in one direction. The last subject would make a key that nft takes for the handle "root", the
- * one before says `admitted`. */
-export const fullRoom: Room = { subjects: 2 ** subjectBits - 3, tables: 2 ** tableBits - 1 };
+/** Subjects from here on are no classes: their keys say how far a packet has got, see `skeleton.ts`. */
+export const firstSign = 2 ** subjectBits - 4;
+
+/** What keys have room for, in one direction. */
+export const fullRoom: Room = { subjects: firstSign - 1, tables: 2 ** tableBits - 1 };
 
 export const kernelNumbers = (room: Room = fullRoom): KernelNumbers => {
   // The last peer is `explicitNobody`.

@@ -248,6 +248,13 @@ describe("sequence", () => {
             const order = ["prepare", "close", "epoch", "open", "forget"];
             const ranks = steps.map((step) => order.indexOf(step.purpose));
             expect(ranks).toEqual([...ranks].sort());
+            const ops = steps.flatMap((step) => step.ops);
+            const epoch = ops.findIndex(({ kind }) => kind === "epoch");
+            const closing = steps.filter((step) => step.purpose === "close").flatMap((step) => step.ops);
+            if (epoch >= 0) expect(closing.every((op) => ops.indexOf(op) <= epoch)).toBe(true);
+            expect(
+              steps.every((step) => step.ops.filter(({ kind }) => kind === "owe" || kind === "epoch").length < 2),
+            ).toBe(true);
             for (const op of steps.flatMap((step) => step.ops)) applyOp(state, op);
           }
         }),

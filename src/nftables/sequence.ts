@@ -7,7 +7,7 @@
  *
  * 1. **prepare**: classes and answers are committed before anything refers to them, and never change under one name;
  * 2. **close**: what both plans don't allow ends first, everywhere;
- * 3. **epoch**: flows that were let through before that are judged again;
+ * 3. **epoch**: flows that were let through before that are judged again; in one transaction with the last closing;
  * 4. **open**: only then what the plan after allows more;
  * 5. **forget**: the flows of pods that gave up an address, which could pass for flows of whoever gets it (spec A18.7). The
  *    rules come first: what of such a flow is still under way would bring it back, judged by the rules before.
@@ -204,7 +204,11 @@ export function sequence(before: KernelState, after: KernelState, touched: Chang
   );
   hold("close", before.held, middle);
   if (closing || before.owesEpoch) {
-    out.push({ purpose: "epoch", ops: [{ kind: "epoch", to: before.epoch + 1 }] });
+    // With the last closing: who set out before it gets the old epoch, and is judged again; who gets the new one set out after.
+    const epoch: Op = { kind: "epoch", to: before.epoch + 1 };
+    const last = out.at(-1)?.purpose === "close" ? out.pop()! : null;
+    if (last === null) out.push({ purpose: "epoch", ops: [epoch] });
+    else out.push({ purpose: "close", ops: [...last.ops.filter(({ kind }) => kind !== "owe"), epoch] });
   }
   hold("open", middle, after.held);
   together(

@@ -10,7 +10,7 @@ import { type Direction, directions } from "../policy/model/verdict.ts";
 import { closedDrop } from "./closed.ts";
 import { untrusted } from "./epoch.ts";
 import { denyChain, hash, letter, logPrefix } from "./names.ts";
-import { classid, pairKey, subjectBits, subjectMask, tableFlags } from "./numbers.ts";
+import { classid, firstSign, pairKey, subjectMask, tableFlags } from "./numbers.ts";
 import { strangerDrop, strangerRules, strayRules } from "./strangers.ts";
 
 export interface TableOptions {
@@ -37,7 +37,7 @@ export const defaultTableOptions: TableOptions = {
 };
 
 /** Raised with every change of the fixed part. */
-const layout = 4;
+const layout = 5;
 
 /** The element of the set `about` whose comment says what a later process must know. */
 export const aboutKey = "0:1";
@@ -149,13 +149,17 @@ type Hook = "forward" | "input";
 export const hookNames: readonly Hook[] = ["forward", "input"];
 export const baseChain = (hook: Hook): string => `base_${hook}`;
 
-/** What `meta priority` says of a flow that the egress of a ruled source allowed. */
-const admitted = classid(pairKey(2 ** subjectBits - 2, 0));
-/** What `meta priority` says of a flow that every ruled direction allowed; no key of a pair or table is like it. */
-const passed = classid(pairKey(2 ** subjectBits - 1, 0));
+/** What `meta priority` says of a flow whose source is not ruled. No key of a pair, and no table, is like these three. */
+const unruled = classid(pairKey(firstSign, 0));
+/** Of a flow that the egress of a ruled source allowed. */
+const admitted = classid(pairKey(firstSign + 2, 0));
+/** Of a flow that every ruled direction allowed. */
+const passed = classid(pairKey(firstSign + 3, 0));
 
 /**
- * The base chains' rules in one epoch. The stamp is here, and not in a chain that is jumped to: a packet keeps the rules
+ * The base chains' rules in one epoch: they find the source's class, judge, find the destination's class, judge. What finds
+ * a class comes back here and leads to no judging chain: before it commits, the kernel follows every way through all
+ * elements of the maps, and one of before 2026 does so anew for each element that leads to the next map. The stamp is here, and not in a chain that is jumped to: a packet keeps the rules
  * of the chain that it began in, but finds those of a chain that it comes to later as a later transaction may have left
  * them, and must not carry an epoch that began after its lookups. Only `pass` lets a packet get to the stamp: a judging
  * chain that ends without a verdict denies.
@@ -168,6 +172,10 @@ export function baseRules(options: TableOptions, hook: Hook, epoch: number): rea
     // A related flow has the mark of the flow that it came from, and no judgement of its own.
     ...trusted(`ct state new,established ct mark & ${hex(mask)} == ${mark} accept`),
     `jump judge_${hook}`,
+    `meta priority != ${unruled} jump ${mapName("egress", "judge")}`,
+    `meta priority & ${unruled} != ${unruled} drop`,
+    "jump arrive",
+    `meta priority != ${passed} jump ${mapName("ingress", "judge")}`,
     `meta priority != ${passed} drop`,
     ...trusted(`ct mark set ct mark & ${hex(~mask)} | ${mark}`),
     "meta priority set 0:0 accept",
@@ -182,6 +190,9 @@ const dispatch = (direction: Direction, how: "tracked" | "header"): string[] =>
 const neighbours = "icmpv6 type { 133, 134, 135, 136, 137 } accept"; // router and neighbour discovery, redirect: spec A7.7
 const errors = "ct state related meta l4proto { icmp, ipv6-icmp } accept"; // spec A6.4
 
+/** What the packet came with must not pass for what this hook finds out. */
+const unknown = "meta priority set 0:0";
+
 /** Where each family of addresses has its maps. */
 export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
 
@@ -189,8 +200,8 @@ export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
 export const heldSet = (digit: string): string => `held${digit}`;
 export const ownersSet = (digit: string): string => `owners${digit}`;
 
-/** Where the entry of an unruled pod of this node leads: as source to the other end's rules, as destination to the end. */
-export const freeChain: Readonly<Record<Direction, string>> = { egress: "arrive", ingress: "end" };
+/** Where the entry of an unruled pod of this node leads: as source to the other end, as destination to the end. */
+export const freeChain: Readonly<Record<Direction, string>> = { egress: "unruled", ingress: "end" };
 
 /** The rule of a drop id's chain. */
 export const denyRule = ({ logGroup }: TableOptions, id: string): string =>
@@ -234,10 +245,11 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     ...fixedChains(options),
     // Reached when every ruled direction of a flow allowed it.
     ...chain("pass", `meta priority set ${passed}`),
-    // Reached when a ruled source is allowed to; `arrive` when the source is not ruled.
-    ...chain("admit", `meta priority set ${admitted}`, `goto ${freeChain.egress}`),
+    // Reached when a ruled source is allowed to.
+    ...chain("admit", `meta priority set ${admitted}`),
+    ...chain(freeChain.egress, `meta priority set ${unruled}`),
     ...chain(
-      freeChain.egress,
+      "arrive",
       "ct state invalid,untracked goto arrive_header",
       ...dispatch("ingress", "tracked"),
       ...strangers(options, "ingress", "tracked"),
@@ -250,13 +262,14 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
       `goto ${freeChain.ingress}`,
     ),
     // The destination is not ruled: what nobody judged is not stamped.
-    ...chain(freeChain.ingress, `meta priority ${admitted} goto pass`, "accept"),
+    ...chain(freeChain.ingress, `meta priority ${admitted} goto pass`, "meta priority set 0:0 accept"),
     ...lookups("egress"),
     ...lookups("ingress"),
     ...chain(
       "judge_forward",
       neighbours,
       errors,
+      unknown,
       "ct state invalid,untracked goto judge_forward_header",
       ...dispatch("egress", "tracked"),
       ...strangers(options, "egress", "tracked"),
@@ -266,7 +279,7 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
       "judge_forward_header",
       ...dispatch("egress", "header"),
       ...strangers(options, "egress", "header"),
-      "goto arrive_header",
+      `goto ${freeChain.egress}`,
     ),
     // The own node is no subject, and what it opens itself is exempt, replies included: also where its address is of pod
     // space, as that of a bridge is.
@@ -274,6 +287,7 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
       "judge_input",
       neighbours,
       errors,
+      unknown,
       "ct state invalid,untracked goto judge_input_header",
       ...dispatch("egress", "tracked"),
       "ct direction reply accept",
@@ -305,9 +319,8 @@ export function hooks(options: TableOptions): string[] {
   ];
 }
 
-/** A subject class's chain. */
+/** A subject class's chain: leaves the key of the pair. */
 export const subjectRules = (direction: Direction, number: number): string[] => [
   `jump ${mapName(direction, "find_peer")}`,
   `meta priority set meta priority | ${classid(number)}`,
-  `goto ${mapName(direction, "judge")}`,
 ];
