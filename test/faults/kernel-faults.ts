@@ -1,6 +1,6 @@
 /** Faults between an agent and its kernel: nft that fails, and other programs. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openRunner } from "../../src/nftables/runner.ts";
@@ -32,11 +32,13 @@ esac
 exec ${real} "$@"
 `;
   const program = join(folder, "nft");
+  const env = { BULKHEAD_NFT: "nft", PATH: `${folder}:${process.env["PATH"]}` };
   const set = (mood: Mood): void => writeFileSync(`${program}.mood`, mood);
-  set("well");
-  writeFileSync(program, script);
-  chmodSync(program, 0o755);
-  return { env: { BULKHEAD_NFT: "nft", PATH: `${folder}:${process.env["PATH"]}` }, set };
+  if (!existsSync(program)) {
+    set("well");
+    writeFileSync(program, script, { mode: 0o755 });
+  }
+  return { env, set };
 }
 
 const withUnreliableNft: Pick<Fault, "before" | "after"> = {
@@ -51,17 +53,19 @@ const nftRefuses: Fault = {
   ...withUnreliableNft,
   name: "nft refuses",
   what: "nft refuses everything (out of memory) until every agent says so in /readyz, then works again",
-  long: 15,
+  long: 6,
   short: 0,
   once: (turn) =>
-    throughout(turn, async () => {
-      const { stage, wrong } = turn;
-      const nft = unreliableNft(stage);
-      nft.set("refuses");
-      for (const node of nodes)
-        if (!(await saysSo(stage, node))) wrong(`the agent of node ${node} does not say that nft fails`);
-      nft.set("well");
-      return null;
+    throughout(turn, {
+      first: () => unreliableNft(turn.stage).set("refuses"),
+      afterwards: async () => {
+        const { stage, wrong } = turn;
+        const nft = unreliableNft(stage);
+        for (const node of nodes)
+          if (!(await saysSo(stage, node))) wrong(`the agent of node ${node} does not say that nft fails`);
+        nft.set("well");
+        return null;
+      },
     }),
 };
 
@@ -77,22 +81,24 @@ const atTimes = (name: string, what: string, mood: Mood): Fault => ({
   ...withUnreliableNft,
   name,
   what,
-  long: 30,
+  long: 8,
   short: 0,
   once: (turn) =>
-    throughout(turn, async () => {
-      const nft = unreliableNft(turn.stage);
-      nft.set(mood);
-      await sleep(500 + random(2000));
-      nft.set("well");
-      return null;
+    throughout(turn, {
+      first: () => unreliableNft(turn.stage).set(mood),
+      afterwards: async () => {
+        const nft = unreliableNft(turn.stage);
+        await sleep(500 + random(2000));
+        nft.set("well");
+        return null;
+      },
     }),
 });
 
 const foreignStorm: Fault = {
   name: "other tables change",
   what: "a program like kube-proxy changes a table of its own hundreds of times a second on both nodes",
-  long: 20,
+  long: 8,
   short: 0,
   before: async (stage) => {
     const script =
@@ -109,7 +115,7 @@ const foreignStorm: Fault = {
     }
     await sleep(300);
   },
-  once: (turn) => throughout(turn, async () => null),
+  once: (turn) => throughout(turn, { afterwards: async () => null }),
   after: async (stage) => {
     for (const program of others.get(stage) ?? []) await program.kill();
   },
@@ -120,7 +126,7 @@ const others = new WeakMap<Stage, readonly Program[]>();
 const rulesTaken = (name: string, what: string, script: string): Fault => ({
   name,
   what,
-  long: 30,
+  long: 20,
   short: 1,
   unpreventable: true,
   once: async (turn: Turn) => {

@@ -56,7 +56,7 @@ export async function run(
   const begun = now();
   const changes = storm.changes;
   await fault.before?.(stage);
-  const since = traffic.snapshot();
+  const since = await traffic.snapshot();
   let done = 0;
   try {
     for (; done < repetitions; done++) {
@@ -84,6 +84,7 @@ export async function run(
     traffic.remove(fresh);
   } catch (error) {
     wrong.push(error instanceof Error ? error.message : String(error));
+    say(`${fault.name} afterwards: ${wrong.at(-1)}`);
   }
   const toll = await traffic.toll(since);
   for (const line of toll.examples) say(`${fault.name}: ${line}`);

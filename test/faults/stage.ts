@@ -30,6 +30,8 @@ const roles = ["web", "db", "evil", "caged", "free", "fickle"] as const;
 type Role = (typeof roles)[number];
 const strangerSlot = 90;
 const ports = { open: 8080, other: 9090, flows: 8000, changing: 7000 } as const;
+/** At the most, of one call of `openFlows`. */
+const flowsAtOnce = 20;
 const external = ["203.0.113.7", "2001:db8::7"] as const;
 const families = ["IPv4", "IPv6"] as const;
 type Family = (typeof families)[number];
@@ -125,7 +127,7 @@ export class Stage {
   /** Starts an agent; the one before on that node must have ended. Resolves when it is ready. */
   async startAgent(node: NodeIndex, options: Partial<AgentArguments> = {}): Promise<LightAgent> {
     const agent = this.launchAgent(node, options);
-    await agent.ready(180_000);
+    await agent.ready(600_000);
     return agent;
   }
 
@@ -168,7 +170,7 @@ export class Stage {
       ];
       for (const [from, to] of pairs) {
         const port = this.#flowPort++;
-        if (this.#flowPort >= ports.flows + 99) this.#flowPort = ports.flows;
+        if (this.#flowPort === ports.open) this.#flowPort = ports.flows + flowsAtOnce; // the first ones stay
         streams.push(await this.traffic.tcpFlow(from, to, port));
         streams.push(this.traffic.udpFlow(from, to, port));
       }
@@ -208,7 +210,7 @@ export class Stage {
   }
 
   /** Waits until the kernels hold what the cluster says; nothing may change meanwhile. @returns ms @throws Error with the difference */
-  async kernelsEqual(patience = 60_000): Promise<number> {
+  async kernelsEqual(patience = 300_000): Promise<number> {
     const begun = now();
     for (const node of nodes) {
       for (;;) {

@@ -4,6 +4,7 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { randomNumbers } from "../../bench/random.ts";
 import type { Manifest } from "../../bench/worlds.ts";
 import type { NetworkPolicySpec } from "../../src/policy/model/policy.ts";
@@ -64,6 +65,8 @@ const sometimes: Readonly<Record<string, NetworkPolicySpec>> = {
 /** Addresses of pods that are objects only; see `LightKubelet`. */
 const firstSlot = 120;
 const churning = 12;
+/** Between two changes, in ms. */
+const pause = 5;
 
 export class Storm {
   readonly #cluster: Pick<LightCluster, "api" | "controlPlane">;
@@ -98,6 +101,7 @@ export class Storm {
       try {
         await this.#change();
         this.changes++;
+        await sleep(pause); // the machine has others to serve
       } catch {
         // The API server is away, or did more than it could say: what is there is found out again.
         await this.#lookAgain().catch(() => new Promise((resolve) => setTimeout(resolve, 100)));

@@ -21,7 +21,7 @@ async function verdictHolds({ stage, recovered, wrong }: Turn, from: number, ori
   for (const stream of streams) {
     const since = await stream.until(isOpen);
     if (since === null) {
-      wrong(`${stream.name} is not ${isOpen ? "allowed" : "denied"} after two minutes`);
+      wrong(`${stream.name} is not ${isOpen ? "allowed" : "denied"} after five minutes`);
       continue;
     }
     last = Math.max(last, since);
@@ -35,16 +35,22 @@ async function verdictHolds({ stage, recovered, wrong }: Turn, from: number, ori
   recovered(Math.max(0, last - origin));
 }
 
-/**
- * Changes a verdict, and does something to those who must bring it about.
- * @param fault resolves with the moment from which on the verdict could have been brought about; null: its end
- */
-export async function throughout(turn: Turn, fault: () => Promise<number | null>): Promise<void> {
+/** What is done around the moment in which a verdict changes. */
+export interface Around {
+  /** Before the change: those who must bring it about are cut off, say. */
+  readonly first?: () => Promise<void> | void;
+  /** After it; resolves with the moment from which on the verdict could have been brought about, null: its end. */
+  readonly afterwards: () => Promise<number | null>;
+}
+
+/** Changes a verdict in a storm of changes, and waits until it is in force. */
+export async function throughout(turn: Turn, { first, afterwards }: Around): Promise<void> {
   const { stage } = turn;
   stage.storm.start();
   const changing = changingOf(stage);
   const from = now();
+  await first?.();
   await changing.set(!changing.isOpen);
-  const origin = (await fault()) ?? now();
+  const origin = (await afterwards()) ?? now();
   await verdictHolds(turn, from, origin);
 }

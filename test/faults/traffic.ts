@@ -18,6 +18,7 @@ import {
   socket,
   wouldBlock,
 } from "../../src/netns/libc.ts";
+import type { Namespace } from "../../src/netns/namespace.ts";
 import { rawSocket, type Seat, tcpClient, tcpListener, udpSocket } from "../../src/netns/sockets.ts";
 import { now } from "../fire/native.ts";
 import { type PacketKind, packetKinds, protocolOf } from "./packets.ts";
@@ -34,7 +35,7 @@ export interface End {
 
 const receiveBuffer = 8 << 20;
 /** Turns (2 ms) between two packets of a stream. */
-const paces = { denied: 20, allowed: 10, flow: 5, changing: 2 } as const;
+const paces = { denied: 20, allowed: 10, flow: 5, changing: 2, sweep: 50 } as const;
 const messageLength = 8;
 
 export class Stream {
@@ -91,7 +92,7 @@ export class Stream {
    * Waits until all packets of the last `quiet` ms had one fate. Only of changing streams.
    * @returns when the first of them was sent; null after `patience` ms
    */
-  async until(passes: boolean, patience = 120_000, quiet = 60): Promise<number | null> {
+  async until(passes: boolean, patience = 300_000, quiet = 60): Promise<number | null> {
     const deadline = now() + patience;
     while (now() < deadline) {
       await sleep(quiet / 4);
@@ -178,6 +179,30 @@ export class Traffic {
     this.#raw("allowed", from, to, port, kinds, "all", paces.allowed);
   }
 
+  /** Packets that policies deny, to an address that somebody may come to have; `tap` says whether they arrive. */
+  sweep(from: End, to: { readonly name: string; readonly address: Uint8Array }, port: number): void {
+    const place = { name: to.name, seat: { ...from.seat, address: to.address } };
+    this.#raw("denied", from, place, port, ["syn", "udp", "echo"], "most", paces.sweep, false);
+  }
+
+  /** Hears every packet that comes to a namespace. @returns ends that */
+  tap(namespace: Namespace): () => void {
+    const fds = [4, 16].flatMap((length) =>
+      packetKinds
+        .map((kind) => protocolOf(kind, length))
+        .filter((protocol, i, all) => all.indexOf(protocol) === i)
+        .map((protocol) => {
+          const fd = rawSocket({ namespace, address: new Uint8Array(length), foreign: false }, protocol);
+          this.#post({ listen: { fd, protocol, addressLength: length } });
+          return fd;
+        }),
+    );
+    return () => {
+      this.#post({ deaf: fds });
+      for (const fd of fds) close(fd);
+    };
+  }
+
   /** UDP packets whose verdict changes: of new flows, or of one that goes on. */
   changing(from: End, to: End, port: number, fresh: "all" | "none"): Stream {
     return this.#raw("changing", from, to, port, ["udp"], fresh, paces.changing)[0]!;
@@ -191,7 +216,7 @@ export class Traffic {
   }
 
   /** One TCP connection. @throws Error when it does not come about */
-  async tcpFlow(from: End, to: End, port: number, patience = 20_000): Promise<Stream> {
+  async tcpFlow(from: End, to: End, port: number, patience = 120_000): Promise<Stream> {
     const listener = tcpListener(to.seat, port);
     const sender = tcpClient(from.seat, 0);
     setOption(sender, 6, 1, int(1)); // TCP_NODELAY
@@ -219,11 +244,14 @@ export class Traffic {
     }
   }
 
-  snapshot(): Snapshot {
-    this.#check();
+  /** Counts of now; sending stops for it, so that no packet is on its way. */
+  async snapshot(): Promise<Snapshot> {
+    await this.settle();
     const of = (value: (stream: Stream) => number): Map<number, number> =>
       new Map(this.streams.map((stream) => [stream.id, value(stream)]));
-    return { sent: of(({ sent }) => sent), arrived: of(({ arrived }) => arrived) };
+    const counts = { sent: of(({ sent }) => sent), arrived: of(({ arrived }) => arrived) };
+    this.resume();
+    return counts;
   }
 
   /** Sends nothing for a moment, so that what is on its way arrives, and counts. */
@@ -286,10 +314,11 @@ export class Traffic {
     kinds: readonly PacketKind[],
     fresh: StreamData["fresh"],
     every: number,
+    isHeard = true,
   ): Stream[] {
     const sender = this.#sender(from.seat);
     const added = kinds.map((kind): { data: StreamData; stream: Stream } => {
-      this.#hear(to.seat, protocolOf(kind, to.seat.address.length));
+      if (isHeard) this.#hear(to.seat, protocolOf(kind, to.seat.address.length));
       const data: StreamData = {
         id: this.#ids++,
         kind,

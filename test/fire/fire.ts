@@ -8,6 +8,7 @@ import type { Namespace } from "../../src/netns/namespace.ts";
 import { type Seat, udpSocket } from "../../src/netns/sockets.ts";
 import { openRunner, type Runner } from "../../src/nftables/runner.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
+import type { LivePlan } from "../../src/policy/compile/plan.ts";
 import { namespacedName, type World } from "../../src/policy/model/world.ts";
 import { Topology } from "../../src/sandbox/topology.ts";
 import { NodeHistory } from "./history.ts";
@@ -18,10 +19,36 @@ import type { SenderData, Source } from "./sender.ts";
 import { batchSize, flag, type Ledger, newLedger } from "./shared.ts";
 import type { Writer, WriterFactory } from "./writers.ts";
 
+/** What a driver works on: the cluster, and the histories that packets are judged by. */
+export interface FireStage {
+  readonly world: World;
+  readonly topology: Topology;
+  readonly plan: LivePlan;
+  readonly classes: readonly FlowClass[];
+  /** One for each of `nodes`. */
+  readonly histories: readonly NodeHistory[];
+  readonly runners: readonly Runner[];
+  readonly seed: number;
+  /** A transaction was acknowledged now. */
+  committed(): void;
+}
+
+/** Brings changes about while packets are on their way, and says in the histories when each plan may have been in force. */
+export interface Driver {
+  /** @returns the number of deltas that the next changes were */
+  step(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** Resolves when the first plan is in force, and in the histories. */
+export type DriverFactory = (stage: FireStage) => Promise<Driver>;
+
 export interface FireOptions {
   readonly packets: number;
   readonly seed: number;
-  readonly writer: WriterFactory;
+  readonly drive: DriverFactory;
+  /** Addresses of the cluster's pods are dropped by their node while no pod is known to have them. */
+  readonly held?: boolean;
   /** Packets a second at most. */
   readonly rate?: number;
 }
@@ -55,7 +82,13 @@ const commitRate = 140;
 const receiveBuffer = 32 << 20;
 const settle = 100; // ms
 
-export async function underFire({ packets, seed, writer, rate = 70_000 }: FireOptions): Promise<FireReport> {
+export async function underFire({
+  packets,
+  seed,
+  drive,
+  held = false,
+  rate = 70_000,
+}: FireOptions): Promise<FireReport> {
   raiseOpenFiles();
   const world = startWorld();
   const topology = Topology.build(world);
@@ -66,13 +99,51 @@ export async function underFire({ packets, seed, writer, rate = 70_000 }: FireOp
       topology.node(name).sysctl("netfilter/nf_conntrack_udp_timeout", String(forgotten));
       runners.push(await openRunner({ netns: topology.node(name).fd }));
     }
-    return await new Run(world, topology, descriptors, runners).go(packets, seed, writer, rate);
+    return await new Run(world, topology, descriptors, runners, held).go(packets, seed, drive, rate);
   } finally {
     for (const fd of descriptors) close(fd);
     for (const runner of runners) await runner.close();
     topology.close();
   }
 }
+
+/** Changes go from the plan to a writer on each node. */
+export const writing =
+  (factory: WriterFactory): DriverFactory =>
+  async ({ world, plan, classes, histories, runners, seed, committed }) => {
+    /** Notes when transactions are acknowledged. */
+    const timed = (runner: Runner): Runner => ({
+      ...runner,
+      run: async (script, format) => {
+        const output = await runner.run(script, format);
+        if (!script.startsWith("list")) committed();
+        return output;
+      },
+    });
+    const writers: Writer[] = [];
+    for (const [i, name] of nodes.entries()) {
+      histories[i]!.begin(plan, classes, 0);
+      writers.push(await factory(plan, name, timed(runners[i]!)));
+      histories[i]!.done(0);
+    }
+    const changes = new Changes(world, seed);
+    return {
+      step: async () => {
+        const delta = plan.apply(changes.next());
+        for (const history of histories) history.begin(plan, classes, now());
+        await Promise.all(
+          writers.map(async (one, i) => {
+            await one.apply(plan, delta);
+            histories[i]!.done(now());
+          }),
+        );
+        return 1;
+      },
+      stop: async () => {
+        for (const one of writers) await one.stop();
+      },
+    };
+  };
 
 class Run {
   readonly #world: World;
@@ -82,25 +153,32 @@ class Run {
   readonly #classes: readonly FlowClass[];
   readonly #owner: ReadonlyMap<string, string>;
   readonly #commits: number[] = [];
-  readonly #histories = nodes.map((name) => new NodeHistory(name));
+  readonly #histories: readonly NodeHistory[];
 
-  constructor(world: World, topology: Topology, descriptors: number[], runners: readonly Runner[]) {
+  constructor(world: World, topology: Topology, descriptors: number[], runners: readonly Runner[], held: boolean) {
     this.#world = world;
     this.#topology = topology;
     this.#descriptors = descriptors;
     this.#runners = runners;
     this.#classes = flowClasses(world);
     this.#owner = new Map(world.pods.flatMap((pod) => pod.ips.map((ip) => [ip, namespacedName(pod)])));
+    this.#histories = nodes.map((name) => {
+      const own = world.pods.filter(({ node }) => held && node === name).flatMap(({ ips }) => ips);
+      return new NodeHistory(name, new Set(own));
+    });
   }
 
-  async go(packets: number, seed: number, factory: WriterFactory, rate: number): Promise<FireReport> {
-    const plan = compile(this.#world);
-    const writers: Writer[] = [];
-    for (const [i, name] of nodes.entries()) {
-      this.#histories[i]!.begin(plan, this.#classes, 0);
-      writers.push(await factory(plan, name, this.#timed(this.#runners[i]!)));
-      this.#histories[i]!.done(0);
-    }
+  async go(packets: number, seed: number, drive: DriverFactory, rate: number): Promise<FireReport> {
+    const driver = await drive({
+      world: this.#world,
+      topology: this.#topology,
+      plan: compile(this.#world),
+      classes: this.#classes,
+      histories: this.#histories,
+      runners: this.#runners,
+      seed,
+      committed: () => this.#commits.push(now()),
+    });
     const ledger = newLedger(Math.ceil(packets / batchSize));
     const drops = this.#drops();
     const receiver = start("receiver.ts", this.#receiverData(ledger));
@@ -110,7 +188,6 @@ class Run {
     const sent = sender.finally(() => {
       sending = false;
     });
-    const changes = new Changes(this.#world, seed);
     let deltas = 0;
     try {
       while (Atomics.load(ledger.flags, flag.batches) === 0 && sending) await pause(5);
@@ -119,15 +196,7 @@ class Run {
       while (sending) {
         const early = begun + (1000 * (this.#commits.length - first)) / commitRate - now();
         if (early > 1) await pause(early);
-        const delta = plan.apply(changes.next());
-        deltas++;
-        for (const history of this.#histories) history.begin(plan, this.#classes, now());
-        await Promise.all(
-          writers.map(async (one, i) => {
-            await one.apply(plan, delta);
-            this.#histories[i]!.done(now());
-          }),
-        );
+        deltas += await driver.step();
       }
     } finally {
       Atomics.store(ledger.flags, flag.stop, 1);
@@ -135,21 +204,9 @@ class Run {
       await pause(settle);
       Atomics.store(ledger.flags, flag.stopReceiving, 1);
       await receiver;
-      for (const one of writers) await one.stop();
+      await driver.stop();
     }
     return this.#judge(ledger, deltas, this.#drops() - drops);
-  }
-
-  /** Notes when transactions are acknowledged. */
-  #timed(runner: Runner): Runner {
-    return {
-      ...runner,
-      run: async (script, format) => {
-        const output = await runner.run(script, format);
-        if (!script.startsWith("list")) this.#commits.push(now());
-        return output;
-      },
-    };
   }
 
   #seat(address: string): Seat {

@@ -15,12 +15,15 @@ export type Finding = "right" | "either" | "wrong";
 /** One node's plans. */
 export class NodeHistory {
   readonly #node: string;
+  readonly #held: ReadonlySet<string>;
   readonly #steps: Step[] = [];
   /** Plan, class → 1 for allow. */
   readonly #verdicts: Uint8Array[] = [];
 
-  constructor(node: string) {
+  /** @param held addresses of this node that it drops while no pod of its own is known to have them */
+  constructor(node: string, held: ReadonlySet<string> = new Set()) {
     this.#node = node;
+    this.#held = held;
   }
 
   begin(plan: LivePlan, classes: readonly FlowClass[], time: number): void {
@@ -28,8 +31,10 @@ export class NodeHistory {
     this.#verdicts.push(Uint8Array.from(classes, (flow) => (this.#allows(plan, flow) ? 1 : 0)));
   }
 
+  /** All plans up to the last one have been in force. */
   done(time: number): void {
-    this.#steps.at(-1)!.done = time;
+    for (let i = this.#steps.length - 1; this.#steps[i]?.done === Number.POSITIVE_INFINITY; i--)
+      this.#steps[i]!.done = time;
   }
 
   /** Does the class have one verdict in all plans? */
@@ -68,10 +73,13 @@ export class NodeHistory {
 
   /** Egress of this node's own pods, and ingress to them. */
   #allows(plan: LivePlan, { source, destination, family, port }: FlowClass): boolean {
-    const [egress, ingress] = [source, destination].map((address) => {
+    const isOwn = (address: string): boolean => {
       const end = plan.endAt(address);
       return end?.kind === "pod" && end.pod.node === this.#node;
-    });
+    };
+    const [egress, ingress] = [isOwn(source), isOwn(destination)];
+    if (!egress && this.#held.has(source)) return false;
+    if (!ingress && this.#held.has(destination)) return false;
     if (!egress && !ingress) return true;
     const verdict = evaluate(plan, {
       from: { kind: "address", address: source },

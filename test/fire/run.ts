@@ -1,6 +1,6 @@
 /** `npm run test:fire -- [--packets N] [--seed N] [--rate N] [--writer NAME]` */
 import { parseArgs } from "node:util";
-import { reportText, underFire } from "./fire.ts";
+import { reportText, underFire, writing } from "./fire.ts";
 import * as writers from "./writers.ts";
 
 const { values } = parseArgs({
@@ -18,7 +18,7 @@ const report = await underFire({
   packets: Number(values.packets),
   seed: Number(values.seed),
   rate: Number(values.rate),
-  writer,
+  drive: writing(writer),
 });
 console.log(reportText(report));
 process.exitCode = report.wrong === 0 && report.lost === 0 ? 0 : 1;

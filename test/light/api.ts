@@ -15,6 +15,7 @@ const prefixes: Readonly<Record<string, readonly [prefix: string, resource: stri
   Node: ["/api/v1", "nodes"],
   Pod: ["/api/v1", "pods"],
   NetworkPolicy: ["/apis/networking.k8s.io/v1", "networkpolicies"],
+  ClusterNetworkPolicy: ["/apis/policy.networking.k8s.io/v1alpha2", "clusternetworkpolicies"],
 };
 
 function folderOf({ kind, namespace }: Omit<ObjectName, "name">): string {

@@ -24,7 +24,7 @@ const etcdUrl = "http://127.0.0.1:2379";
 const port = 6443;
 /** Not secrets: the API server is reachable from its own network only. */
 const token = "admin";
-const patience = 60_000; // ms
+const patience = 300_000; // ms
 const serviceNetworks = "10.96.0.0/16,fd00:10:96::/112";
 
 export class ControlPlane {
