@@ -32,6 +32,7 @@ export async function runCyclonus(
     "--server-protocol=TCP,UDP",
     "--exclude=", // by default it leaves out half of its cases
     ...(focus === null ? [] : [`--include=${focus}`]),
+    "--destination-type=service-ip", // by default names, and no DNS server runs in the cluster
     "--perturbation-wait-seconds=1",
     "--job-timeout-seconds=1",
     "--pod-creation-timeout-seconds=120",
