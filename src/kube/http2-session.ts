@@ -89,7 +89,10 @@ export class Http2Session {
   /** What made the session fail says more than what it did to its streams. */
   async *#body(stream: http2.ClientHttp2Stream): AsyncGenerator<Buffer> {
     try {
-      yield* stream as AsyncIterable<Buffer>;
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        this.#answered = true; // an answer to a ping would stand behind all that is on its way
+        yield chunk;
+      }
     } catch (error) {
       throw this.#failure ?? error;
     }
@@ -99,11 +102,17 @@ export class Http2Session {
   }
 
   #ping(): void {
-    if (!this.#answered) {
-      this.#failure ??= new NetworkError("the server does not answer pings");
-      this.#session.destroy(this.#failure);
-      return;
-    }
+    if (this.#answered) this.#sendPing();
+    // A process that was held up has the answer and has not read it: that comes before immediates.
+    else setImmediate(() => (this.#answered ? this.#sendPing() : this.#giveUp()));
+  }
+
+  #giveUp(): void {
+    this.#failure ??= new NetworkError("the server does not answer pings");
+    this.#session.destroy(this.#failure);
+  }
+
+  #sendPing(): void {
     this.#answered = false;
     const sent =
       !this.#session.destroyed &&

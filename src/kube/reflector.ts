@@ -181,11 +181,15 @@ export class Reflector<T> {
   async #list(signal: AbortSignal): Promise<void> {
     this.#listNext = false;
     const { path } = this.#resource;
+    // A server may answer with any version from its cache, all at once and whatever the limit. Where that takes too long for
+    // it, the next try is for the newest version, in pages.
+    const oldest = this.#listFrom;
+    this.#listFrom = "";
     const next = new Map<string, T>();
     let version = "";
     let rest = "";
     do {
-      const from = rest !== "" ? { continue: rest } : this.#listFrom === "" ? {} : { resourceVersion: this.#listFrom };
+      const from = rest !== "" ? { continue: rest } : oldest === "" ? {} : { resourceVersion: oldest };
       const options = { signal, timeout: this.#options.silence, accept: this.#accept("PartialObjectMetadataList") };
       const body = await this.#client.stream(path, { limit: pageSize, ...from }, options);
       const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
