@@ -136,6 +136,17 @@ describe("the first state", () => {
     expect(subject.told).toHaveLength(5);
   });
 
+  test("a list that takes the server too long is next read in pages", async () => {
+    const subject = await Subject.start({ pageSize: 2 }, (server) => {
+      some(server, 5);
+      const reset = { kind: "reset", after: 300 } as const;
+      server.fail(path, reset, { kind: "status", status: 504 }, reset);
+    });
+    await subject.settled();
+    const lists = ["watch list", "list from 0", "watch list", "list from the newest", "page", "page"];
+    expect(subject.asked().slice(0, lists.length)).toEqual(lists);
+  });
+
   test("pages, and one that has expired", async () => {
     const subject = await Subject.start({ watchList: false, pageSize: 2 }, (server) => {
       some(server, 5);
