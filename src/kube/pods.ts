@@ -88,7 +88,8 @@ function decodePod(object: unknown, shared: Shared): Pod | null {
 function podIPs(status: Raw): readonly string[] {
   const listed = objects(status["podIPs"]).map((entry) => text(entry["ip"]));
   const ips = addresses(listed.length > 0 ? listed : [text(status["podIP"])]);
-  return ips.filter((ip, i) => ips.findIndex((other) => other.includes(":") === ip.includes(":")) === i);
+  const first = ips.filter((ip, i) => ips.findIndex((other) => other.includes(":") === ip.includes(":")) === i);
+  return first.slice(); // without the room that `filter` leaves for more: there are very many
 }
 
 /** Named ports of containers and of sidecars (spec A14.9). */

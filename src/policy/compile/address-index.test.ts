@@ -3,10 +3,16 @@ import { expect, test } from "vitest";
 import { AddressSet, parseAddress, parseCidr } from "../../net/address.ts";
 import { AddressIndex } from "./address-index.ts";
 
-const texts = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "255.255.255.255", "::", "fd00::1", "fd00::2"];
-const sets = ["10.0.0.0/24", "10.0.0.2/32", "0.0.0.0/0", "255.255.255.255/32", "::/0", "fd00::/127"].map((text) =>
-  AddressSet.ofCidrs([parseCidr(text)!.cidr]),
-);
+const texts = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "255.255.255.255", "::", "fd00::1", "fd00::2", "fd00::8000:0:0:1"];
+const sets = [
+  "10.0.0.0/24",
+  "10.0.0.2/32",
+  "0.0.0.0/0",
+  "255.255.255.255/32",
+  "::/0",
+  "fd00::/127",
+  "fd00::8000:0:0:0/66",
+].map((text) => AddressSet.ofCidrs([parseCidr(text)!.cidr]));
 
 test("answers by address and by range as a plain list would", () => {
   const step = fc.record({ add: fc.boolean(), text: fc.constantFrom(...texts), owner: fc.constantFrom("a", "b", "c") });

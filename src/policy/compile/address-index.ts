@@ -1,68 +1,95 @@
 /** Who has which address; several can report the same one. */
 import { type Address, type AddressSet, type Family, families } from "../../net/address.ts";
+import type { Range } from "../../net/interval.ts";
 
-/** Addresses to owners, both by address and by range. Of most addresses there is one owner: a set of it would take most of the room. */
+/** Of most addresses there is one owner: a set of it would take most of the room. */
+type Owners<T> = T | Set<T>;
+
+/** The low bits of an address; a number where it is one exactly, as a bigint takes more room. */
+type Low = number | bigint;
+
+/** Low bits that tell the addresses of one block apart: a block is about what one node's pods get. */
+const lowBits: Readonly<Record<Family, bigint>> = { IPv4: 8n, IPv6: 64n };
+
+const lowOf = (family: Family, value: bigint): Low => {
+  const low = BigInt.asUintN(Number(lowBits[family]), value);
+  return low <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(low) : low;
+};
+
+/** Addresses to owners, both by address and by range. */
 export class AddressIndex<T extends string | { readonly [key: string]: unknown }> {
-  readonly #owners: Readonly<Record<Family, Map<bigint, T | Set<T>>>> = { IPv4: new Map(), IPv6: new Map() };
-  /** The keys of `#owners`, ascending; made at the first question about a range, then kept. */
-  readonly #ascending: Record<Family, bigint[] | null> = { IPv4: null, IPv6: null };
+  /** By the high bits, then by the low bits. */
+  readonly #blocks: Readonly<Record<Family, Map<bigint, Map<Low, Owners<T>>>>> = { IPv4: new Map(), IPv6: new Map() };
 
   add({ family, value }: Address, owner: T): void {
-    const owners = this.#owners[family].get(value);
-    if (owners !== undefined) {
-      if (owners instanceof Set) owners.add(owner);
-      else if (owners !== owner) this.#owners[family].set(value, new Set([owners, owner]));
-      return;
+    const blocks = this.#blocks[family];
+    const high = value >> lowBits[family];
+    let block = blocks.get(high);
+    if (block === undefined) {
+      block = new Map();
+      blocks.set(high, block);
     }
-    this.#owners[family].set(value, owner);
-    const list = this.#ascending[family];
-    if (list !== null) list.splice(lowerBound(list, value), 0, value);
+    const low = lowOf(family, value);
+    const owners = block.get(low);
+    if (owners === undefined) block.set(low, owner);
+    else if (owners instanceof Set) owners.add(owner);
+    else if (owners !== owner) block.set(low, new Set([owners, owner]));
   }
 
   remove({ family, value }: Address, owner: T): void {
-    const owners = this.#owners[family].get(value);
-    if (owners === undefined) return;
+    const high = value >> lowBits[family];
+    const block = this.#blocks[family].get(high);
+    const low = lowOf(family, value);
+    const owners = block?.get(low);
+    if (block === undefined || owners === undefined) return;
     if (owners instanceof Set) {
       if (!owners.delete(owner) || owners.size > 0) return;
     } else if (owners !== owner) return;
-    this.#owners[family].delete(value);
-    const list = this.#ascending[family];
-    if (list !== null) list.splice(lowerBound(list, value), 1);
+    block.delete(low);
+    if (block.size === 0) this.#blocks[family].delete(high);
   }
 
   at({ family, value }: Address): Iterable<T> {
-    return all(this.#owners[family].get(value));
+    return all(this.#blocks[family].get(value >> lowBits[family])?.get(lowOf(family, value)));
   }
 
   /** Owners of the addresses in a set. */
   *within(set: AddressSet): Generator<T> {
     for (const family of families) {
-      for (const { start, end } of set.byFamily[family]) {
-        const list = this.#sorted(family);
-        for (let i = lowerBound(list, start); i < list.length && list[i]! <= end; i++) {
-          yield* all(this.#owners[family].get(list[i]!));
-        }
+      const ranges = set.byFamily[family];
+      if (ranges.length === 0) continue;
+      for (const [high, block] of this.#blocks[family]) {
+        const start = high << lowBits[family];
+        const end = start + (1n << lowBits[family]) - 1n;
+        for (const range of overlapping(ranges, start, end)) yield* inRange(block, start, end, range);
       }
     }
   }
-
-  #sorted(family: Family): readonly bigint[] {
-    this.#ascending[family] ??= [...this.#owners[family].keys()].sort((a, b) => (a < b ? -1 : 1));
-    return this.#ascending[family];
-  }
 }
 
-const all = <T extends string | object>(owners: T | ReadonlySet<T> | undefined): Iterable<T> =>
+const all = <T extends string | object>(owners: Owners<T> | undefined): Iterable<T> =>
   owners === undefined ? [] : owners instanceof Set ? owners : [owners as T];
 
-/** Index of the first element that is not below `value`. */
-function lowerBound(list: readonly bigint[], value: bigint): number {
+function* inRange<T extends string | object>(
+  block: ReadonlyMap<Low, Owners<T>>,
+  start: bigint,
+  end: bigint,
+  range: Range<bigint>,
+): Generator<T> {
+  const isWhole = range.start <= start && end <= range.end;
+  const from = range.start - start;
+  const to = range.end - start;
+  for (const [low, owners] of block) if (isWhole || (low >= from && low <= to)) yield* all(owners);
+}
+
+/** Those of some ascending, disjoint ranges that have addresses of `start..end`. */
+function* overlapping(ranges: readonly Range<bigint>[], start: bigint, end: bigint): Generator<Range<bigint>> {
   let low = 0;
-  let high = list.length;
+  let high = ranges.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (list[middle]! < value) low = middle + 1;
+    if (ranges[middle]!.end < start) low = middle + 1;
     else high = middle;
   }
-  return low;
+  for (let i = low; i < ranges.length && ranges[i]!.start <= end; i++) yield ranges[i]!;
 }

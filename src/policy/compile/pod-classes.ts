@@ -29,6 +29,8 @@ export class PodClasses {
   readonly #remembered = new WeakMap<Shape, Remembered>();
   readonly #policyClasses = new Interner<PolicyClass>();
   readonly #peerClasses = new Interner<PeerClass>();
+  /** The class of whoever is in no group and has no port that is looked up. */
+  readonly #anybodies: ByDirection<PeerClass | null> = { ingress: null, egress: null };
 
   /** `looksUp`: does an egress rule of an active policy look this port name up on everybody? */
   constructor(groups: Groups, nextId: () => number, looksUp: (name: string) => boolean) {
@@ -45,6 +47,7 @@ export class PodClasses {
 
   /** The peer class of a pod whose address is in these address groups. */
   podPeer(shape: Shape, addressGroups: readonly number[], direction: Direction): PeerClass {
+    if (this.#isAnybody(shape, addressGroups, direction)) return this.#anybody(direction);
     const { peer } = this.#of(shape);
     peer[direction] ??= {
       groups: Array.from(shape.groups, ({ group }) => group).filter(
@@ -64,6 +67,19 @@ export class PodClasses {
       byAddress.set(addressGroups, found);
     }
     return found;
+  }
+
+  /** Is in no group: in a plan of one node most pods are, and nothing needs to be remembered of them. */
+  #isAnybody({ groups, ports }: Shape, addressGroups: readonly number[], direction: Direction): boolean {
+    return (
+      groups.size + addressGroups.length === 0 &&
+      (direction === "ingress" || !ports.some(({ name }) => this.#looksUp(name)))
+    );
+  }
+
+  #anybody(direction: Direction): PeerClass {
+    this.#anybodies[direction] ??= this.peerClass([], [], [], direction);
+    return this.#anybodies[direction];
   }
 
   /** `groups` in any order, besides the address groups. */
