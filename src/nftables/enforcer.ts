@@ -30,7 +30,7 @@ export interface EnforcerOptions extends Partial<TableOptions> {
   readonly collectAfter?: number;
   /** CIDRs of this node's pods: an address in them that no known pod of this node has is dropped (spec A17.1). See `hold`. */
   readonly held?: readonly string[];
-  /** At most so many subject classes in each direction; default 4093, what keys have room for. */
+  /** At most so many subject classes in each direction; default 4091, what keys have room for. */
   readonly mostSubjects?: number;
   /** Watch for other programs that change or remove the table, and repair it at once. Not with the program `nft`. */
   readonly watch?: boolean;
