@@ -1,8 +1,10 @@
 /** The node agent: one cluster's policies, in one node's kernel, for as long as it runs. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterFeed } from "../kube/feed.ts";
 import { Enforcer, type EnforcerOptions } from "../nftables/enforcer.ts";
 import type { Runner } from "../nftables/runner.ts";
 import { formatPolicyRef } from "../policy/model/policy.ts";
+import { aborted } from "./aborted.ts";
 import { type Condition, firstFailure } from "./condition.ts";
 import { EarlyAddresses } from "./early-addresses.ts";
 import { fileStore, noStore } from "./early-store.ts";
@@ -98,6 +100,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
   const closeServers = await serve(options, { health: { conditions, dead }, metrics }, log, signal);
 
   try {
+    signal.throwIfAborted();
     const lock = await awaitLock(network, table.table, {
       signal,
       waits: (pid) => {
@@ -188,10 +191,9 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
 }
 
 /** Resolves so many milliseconds after the signal. */
-function afterAbort(signal: AbortSignal, milliseconds: number): Promise<void> {
-  return new Promise((resolve) =>
-    signal.addEventListener("abort", () => setTimeout(resolve, milliseconds).unref(), { once: true }),
-  );
+async function afterAbort(signal: AbortSignal, milliseconds: number): Promise<void> {
+  await aborted(signal);
+  await sleep(milliseconds, undefined, { ref: false });
 }
 
 /** Policies whose rules the kernel cannot hold; their pods are closed. */

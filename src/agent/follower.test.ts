@@ -217,6 +217,20 @@ describe("following a cluster", () => {
     expect(rig.follower.conditions()[1]).toMatchObject({ state: "ok" });
   });
 
+  test("told to stop before it began it ends", async () => {
+    const follower = new Follower({
+      node: "n1",
+      feed: new FakeFeed(null),
+      early: new EarlyAddresses(),
+      log: new LogBook(),
+      signal: AbortSignal.abort(new Error("stopped")),
+      start: () => Promise.reject(new Error("never")),
+      witness: { applied: () => undefined, failed: () => undefined, problem: () => undefined, saw: () => undefined },
+    });
+    await follower.run();
+    expect(follower.plan).toBeNull();
+  });
+
   test("stopping ends a wait for the API server", async () => {
     const rig = rigOf(null);
     expect(rig.follower.conditions()[0]).toMatchObject({ state: "failed", text: "waiting for the API server" });

@@ -7,6 +7,7 @@ import { compile } from "../policy/compile/live-plan.ts";
 import { type Change, type LivePlan, type PlanDelta, policyKey } from "../policy/compile/plan.ts";
 import { formatPolicyRef, policyRef } from "../policy/model/policy.ts";
 import type { World } from "../policy/model/world.ts";
+import { aborted } from "./aborted.ts";
 import type { Condition } from "./condition.ts";
 import type { EarlyAddresses } from "./early-addresses.ts";
 import { type Log, messageOf } from "./log.ts";
@@ -167,11 +168,8 @@ export class Follower {
   /** A method of its own: nothing keeps the first world once it is compiled. */
   async #firstWorld(): Promise<World> {
     const { feed, early, signal } = this.#options;
-    const aborted = new Promise<null>((resolve) =>
-      signal.addEventListener("abort", () => resolve(null), { once: true }),
-    );
-    const first = await Promise.race([feed.first, aborted]);
-    if (first === null) throw signal.reason;
+    const first = await Promise.race([feed.first, aborted(signal)]);
+    if (first === undefined) throw signal.reason;
     for (const problem of first.problems) this.#note(problem);
     return early.world(first.world);
   }

@@ -89,6 +89,7 @@ export class Gate implements PodGate {
   /** @returns false where `changes` found nothing to change: null */
   #inForce(signal: AbortSignal | null, changes: () => readonly Change[] | null): Promise<boolean> {
     return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
       const stop = (): void => reject(signal?.reason as Error);
       let isUseful = true;
       signal?.addEventListener("abort", stop, { once: true });

@@ -138,6 +138,14 @@ describe("test", () => {
     await expect(stdout).toMatchFileSnapshot(golden(`test.${extension}`));
   });
 
+  test("in a GitHub workflow the default is github", async () => {
+    const env = { GITHUB_ACTIONS: "true" };
+    const failing = ["test", `${here}/failing.test.yaml`];
+    const { stdout } = await bulkhead(failing, { env });
+    await expect(stdout).toMatchFileSnapshot(golden("test.github"));
+    expect((await bulkhead([...failing, "-o", "table"], { env })).stdout).not.toContain("::error");
+  });
+
   test("a reference that names nothing proves nothing: exit 2 with its line", async () => {
     const stdin = `apiVersion: bulkhead.dev/v1alpha1
 kind: PolicyTest

@@ -68,7 +68,9 @@ seLinuxOptions: {type: spc_t}
 extraArgs: [--log-group=7]
 extraEnv: [{name: BULKHEAD_DEBUG, value: "1"}]
 `,
-  "with the CNI plugin elsewhere": "cni: {enabled: true, binDir: /var/lib/cni/bin, confDir: /var/lib/cni/conf}",
+  "with the CNI plugin elsewhere":
+    "cni: {enabled: true, binDir: /var/lib/cni/bin, confDir: /var/lib/cni/conf, timeoutSeconds: 30}",
+  "without the CNI plugin any more": "cni: {remove: true}",
   uninstalling: `{uninstall: true, markMask: "0xff000000", cni: {enabled: true}}`,
 };
 
@@ -186,6 +188,20 @@ describeWith(helm === null ? "Helm (node scripts/manifests.ts builds it)" : null
       "--mark-mask=0xff000000",
       "--log-group=7",
     ]);
+  });
+
+  test("takes the CNI plugin away before the agent goes on without it", () => {
+    const objects = parseManifest(template(helm!, {}, [valuesFile(variants["without the CNI plugin any more"]!)]));
+    const [uninstall, agent] = containersOf(objects);
+    expect(uninstall).toMatchObject({
+      args: ["cni", "uninstall", "--bin-dir=/host/opt/cni/bin", "--conf-dir=/host/etc/cni/net.d"],
+      volumeMounts: [{ name: "cni-bin" }, { name: "cni-conf" }],
+    });
+    expect(agent!.args!.filter((argument) => argument.includes("cni"))).toEqual([]);
+    expect(ofKind(objects, "DaemonSet").spec!.template.spec).toMatchObject({
+      volumes: [{ name: "cni-bin" }, { name: "cni-conf" }],
+    });
+    expect(() => template(helm!, { "cni.enabled": "true", "cni.remove": "true" })).toThrow("one or the other");
   });
 
   test("removes with the marks that it was installed with", () => {

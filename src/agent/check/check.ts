@@ -39,10 +39,14 @@ export async function runCheck(options: CheckOptions): Promise<readonly Finding[
       ? { findings: [skipped("cluster", connection)], podCIDRs: [] }
       : await lookAtCluster(connection, node);
   const held = [...options.podCIDRs, ...cluster.podCIDRs];
+  const rights = rightsFinding();
   return [
     kernelFinding(),
-    rightsFinding(),
-    ...(await kernelFindings(options, network)),
+    rights,
+    // Without the right to look everything would look broken, and libnftables says so on its own account.
+    ...(rights.state === "problem"
+      ? [unknown("nftables", "it takes NET_ADMIN to look at tables, connections and other engines")]
+      : await kernelFindings(options, network)),
     ...settingFindings(network),
     pathFinding("bridge", () => bridgeCondition(lookAtBridges(network, held, podInterfaces))),
     pathFinding("ipvs", () => ipvsCondition(network)),

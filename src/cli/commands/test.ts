@@ -49,10 +49,15 @@ A test file:
 Examples:
   bulkhead test policies_test.yaml
   bulkhead test tests/ -f k8s/ -R
-  bulkhead test tests/ --with new-policy.yaml -o junit > report.xml`,
+  bulkhead test tests/ --with new-policy.yaml -o junit > report.xml
+
+In a GitHub workflow (GITHUB_ACTIONS=true) the default of -o is github.`,
     )
     .action(async (files: string[], options: Omit<TestOptions, "files">) => {
-      shell.exitCode = await run({ ...options, files }, shell.io);
+      // In a workflow failed cases are shown where they are written.
+      const isChosen = command.getOptionValueSource("output") !== "default";
+      const isWorkflow = !isChosen && shell.io.env["GITHUB_ACTIONS"] === "true";
+      shell.exitCode = await run({ ...options, files, ...(isWorkflow ? { output: "github" } : {}) }, shell.io);
     });
 }
 

@@ -48,3 +48,26 @@ resources:
 - {{ . | quote }}
 {{- end }}
 {{- end }}
+
+{{- define "bulkhead.cniUninstall" -}}
+- name: cni-uninstall
+  {{- include "bulkhead.container" (dict "root" . "rights" list) | nindent 2 }}
+  args: [cni, uninstall, --bin-dir=/host{{ .Values.cni.binDir }}, --conf-dir=/host{{ .Values.cni.confDir }}]
+  volumeMounts:
+    {{- include "bulkhead.cniMounts" . | nindent 4 }}
+{{- end }}
+
+{{/* A plugin that stays on the nodes without an agent that answers lets no pod start. Seen where Helm can ask the cluster. */}}
+{{- define "bulkhead.checkCni" -}}
+{{- if and .Values.cni.enabled .Values.cni.remove (not .Values.uninstall) }}
+{{- fail "cni.enabled and cni.remove: one or the other" }}
+{{- end }}
+{{- if not (or .Values.cni.enabled .Values.cni.remove) }}
+{{- $before := lookup "apps/v1" "DaemonSet" .Release.Namespace "bulkhead" }}
+{{- range dig "spec" "template" "spec" "initContainers" list $before }}
+{{- if eq .name "cni-install" }}
+{{- fail "the CNI plugin is on the nodes, and without an agent that answers it no pod would start there: set cni.remove=true, which takes it away" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
