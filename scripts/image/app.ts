@@ -10,7 +10,8 @@ const root = resolve(import.meta.dirname, "../..");
 
 /** The program; there is no shell in the image, nor `env`. */
 export const program = "/usr/local/bin/bulkhead";
-const launcher = '#!/usr/local/bin/node\nimport("/opt/bulkhead/dist/cli/main.js");\n';
+/** A small young generation: most of what an agent reads stays, and would only be copied to and fro in a larger one. */
+const launcher = '#!/usr/local/bin/node --max-semi-space-size=4\nimport("/opt/bulkhead/dist/cli/main.js");\n';
 
 /** Compiles into a folder of its own: `dist` may be in use. Types are checked by `npm run types`. */
 export function appLayer(compiled: string, say: (line: string) => void): Promise<Layer> {
