@@ -19,6 +19,7 @@ import { type Log, messageOf } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import type { Network } from "./network.ts";
 import { type PluginOptions, type PluginSide, servePlugin } from "./plugin-side.ts";
+import { watchSources } from "./source-watch.ts";
 import { TableWatch } from "./table-watch.ts";
 import { witnessOf } from "./witness.ts";
 
@@ -177,12 +178,14 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
       unready: () => firstFailure(conditions()),
     });
     if (options.cni !== null) plugin = await servePlugin(options.cni, { gate, log, metrics });
+    const stopTelling = watchSources(cluster, log);
     const tableWatch = new TableWatch({ runner, table: table.table, mailbox: running.mailbox, log });
     try {
       hooks.start();
       const ended = running.run().then(() => enforcer?.stop());
       await Promise.race([ended, afterAbort(signal, endingTime)]);
     } finally {
+      stopTelling();
       tableWatch.stop();
       hooks.stop();
       await plugin?.close();
