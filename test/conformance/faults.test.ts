@@ -113,7 +113,7 @@ test("without a fault nothing is noticed", () => {
       savedWorlds(engine, reference),
     ]),
   ).toBe(null);
-});
+}, 300_000); // all of the tables, where other work has most of the machine
 
 describe("compiler", () => {
   test.for(named("compiler"))("%s", async ([, fault], { task }) => {

@@ -154,10 +154,10 @@ export const faults: readonly Fault[] = [
     [
       "a drop has another's id",
       "nftables/",
-      'log prefix "${logPrefix}${op.id} "',
+      'log prefix "${logPrefix}${id} "',
       'log prefix "${logPrefix}000000000000 "',
     ],
-    ["who may leave may enter", "nftables/", '(direction === "egress" ? "admit" : "pass")', '"pass"'],
+    ["who may leave may enter", "nftables/", '"jump arrive",', '`meta priority ${admitted} accept`, "jump arrive",'],
     [
       "the input hook is missing",
       "nftables/",
