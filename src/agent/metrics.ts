@@ -234,6 +234,7 @@ function dropLabels(id: string, said: DropExplanation | null): DropSeries["label
   for (const direction of directions)
     if (id === strangerDrop[direction]) return { direction, tier: "", policy: "unknown pod" };
   if (said === null) return { direction: "", tier: "", policy: id }; // of an earlier process's rules, until they are collected
+  if (said.closed === true) return { direction: said.direction, tier: "", policy: "no room for its rules" };
   const policies = [...new Set(said.reasons.map(({ policy }) => formatPolicyRef(policy)))];
   const policy = policies.length <= 3 ? policies.join(", ") : `${policies.slice(0, 3).join(", ")} and others`;
   return { direction: said.direction, tier: said.tier, policy };
