@@ -88,7 +88,7 @@ export class AgentDriver implements Driver {
 
   async step(): Promise<number> {
     // Watches of different kinds are not in one order: the changes of one kind are in force before those of the next come.
-    const groups = Map.groupBy(inSafeOrder(this.#changes.next()), kindOf);
+    const groups = Map.groupBy(this.#changes.nextApart().flatMap(inSafeOrder), kindOf);
     let isFirst = true;
     for (const [kind, changes] of groups) {
       for (const change of [...changes, ...this.#marks.next(kind)]) await this.#write(change);

@@ -107,7 +107,9 @@ class Stage {
 const roles = ["web", "db", "evil", "caged"];
 const podsOn = (node: number): string[] => roles.map((role) => `${role}-${node}`);
 
-const { values } = parseArgs({ options: { share: { type: "string", default: "1" } } });
+const { values } = parseArgs({
+  options: { share: { type: "string", default: "1" }, only: { type: "string", default: "" } },
+});
 const say = (line: string): void => console.error(`${(performance.now() / 1000).toFixed(1)} s: ${line}`);
 const times = (n: number): number => Math.ceil(n * Number(values.share));
 say("starting a cluster");
@@ -128,7 +130,13 @@ try {
   const all = await stage.begin(new Set([...podsOn(0), ...podsOn(1)]));
   let others: readonly Stream[] = all;
 
-  const count = async (name: string, what: string, repetitions: number, once: () => Promise<number>): Promise<void> => {
+  const count = async (
+    name: string,
+    what: string,
+    repetitions: number,
+    once: (wrong: (what: string) => void) => Promise<number>,
+  ): Promise<void> => {
+    if (!name.includes(values.only)) return;
     say(`${name}, ${repetitions} times`);
     const ended = beginRun();
     const wrong: string[] = [];
@@ -137,7 +145,7 @@ try {
     const since = await stage.traffic.snapshot();
     let done = 0;
     try {
-      for (; done < repetitions; done++) recoveries.push(await once());
+      for (; done < repetitions; done++) recoveries.push(await once((what) => void wrong.push(what)));
     } catch (error) {
       wrong.push(error instanceof Error ? error.message : String(error));
       say(wrong.at(-1)!);
@@ -172,9 +180,18 @@ try {
       return now() - origin;
     },
   );
+  const startedPods = async (): Promise<readonly Pod[]> => {
+    for (const deadline = now() + 600_000; ; ) {
+      try {
+        return await podsReady(cluster, namespace, podsOn(1));
+      } catch (error) {
+        if (now() > deadline) throw error;
+      }
+    }
+  };
   const reboot =
     "power off and on of a node while the other sends to every address of its pods; its pods come again, held by the CNI plugin";
-  await count("node rebooted", reboot, times(3), async () => {
+  await count("node rebooted", reboot, times(3), async (wrong) => {
     const node = cluster.nodes[1]!;
     stage.leave(others, podsOn(1));
     // From the other node, to all that its pods may come to have.
@@ -189,23 +206,38 @@ try {
       }
       return stage.traffic.streams.filter((one) => !before.has(one));
     });
-    const taps = new Taps(stage.traffic, `bulkhead-${cluster.name}-${node.name}`);
     const origin = now();
     await node.reboot();
+    const taps = new Taps(stage.traffic, `bulkhead-${cluster.name}-${node.name}`, node.netns);
     const tapping = taps.run();
+    const watching = setInterval(() => {
+      const sum = (kind: string): number =>
+        sweep.filter((one) => one.kind === kind).reduce((total, one) => total + one.arrived, 0);
+      say(`arrived: syn ${sum("syn")}, udp ${sum("udp")}, echo ${sum("echo")}; ${taps.count} pods heard`);
+    }, 2000);
     await cluster.nodesReady(600_000);
     await agentsReady(cluster, 600_000);
-    stage.enter(await podsReady(cluster, namespace, podsOn(1)));
+    say("the agents are ready");
+    stage.enter(await startedPods());
     const took = now() - origin;
     await sleep(2000);
+    clearInterval(watching);
     taps.stop();
     await tapping;
-    const leaked = sweep.reduce((sum, stream) => sum + stream.arrived, 0);
     const sent = sweep.reduce((sum, stream) => sum + stream.sent, 0);
+    const heard = sweep.filter(({ kind }) => kind !== "echo").reduce((sum, stream) => sum + stream.arrived, 0);
+    const answered = sweep.filter(({ kind }) => kind === "echo").reduce((sum, stream) => sum + stream.arrived, 0);
     stage.traffic.remove(sweep);
+    const pods = taps.count;
     taps.close();
-    say(`${sent} packets to the node's addresses, ${leaked} arrived; ${taps.count} pods heard`);
-    if (leaked > 0) throw new Error(`${leaked} packets that policies deny reached pods of the node that was rebooted`);
+    say(
+      `${sent} packets to the node's addresses; ${pods} pods were heard from their start on: ${heard}; ${answered} pings answered`,
+    );
+    if (pods < podsOn(1).length) wrong(`only ${pods} pods were heard`);
+    if (heard > 0) wrong(`${heard} packets that policies deny reached pods of the node that was rebooted`);
+    // Pings are answered by the network of a pod, which is there before the plugin lets the pod start.
+    if (answered > 0)
+      wrong(`${answered} pings to pods that had not started were answered, before the agent had its rules in force`);
     others = await stage.begin(new Set([...podsOn(0), ...podsOn(1)]));
     return took;
   });

@@ -24,7 +24,7 @@ function seconds(milliseconds: number): string {
 }
 
 function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? Number.NaN;
 }
 
 const columns = [
@@ -102,8 +102,9 @@ export function page({ faults, fire }: Results): string {
 
 Written by \`npm run test:faults\` from \`test/faults/results/latest.json\`. A short share runs with every \`npm test\`.
 
-Two nodes with real pods in network namespaces, a real etcd and kube-apiserver, and on each node the agent as a process of its own. All the time
-traffic goes between pods, nodes, the world outside and addresses that the cluster knows nothing of, over IPv4 and IPv6, on one node and between
+Kubelets, containerd and the reboot are faults of a real Kubernetes with Bulkhead and its CNI plugin installed (\`node test/faults/cluster.ts\`);
+the others are made where more of them fit into an hour: two nodes with real pods in network namespaces, a real etcd and kube-apiserver, and on
+each node the agent as a process of its own. All the time traffic goes between pods, nodes, the world outside and addresses that the cluster knows nothing of, over IPv4 and IPv6, on one node and between
 two: packets that policies deny (TCP SYN, SYN-ACK and data of no connection, UDP, ICMP echo), TCP connections and UDP flows that they allow, and
 first packets of new allowed flows. Raw sockets at the destinations see every packet that arrives. Meanwhile policies, labels and pods change
 without end in ways that leave those verdicts as they are, and one verdict changes with every fault: it has to come, and must not go back.

@@ -4,9 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Namespace } from "../../src/netns/namespace.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** The first process of a pod starts when the plugins have answered, and before every container. */
-const sandboxProcess = "pause";
-
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
@@ -18,13 +15,18 @@ function read(path: string): string {
 export class Taps {
   readonly #traffic: Traffic;
   readonly #cgroup: string;
+  readonly #own: string;
   readonly #heard = new Map<string, () => void>();
   #isOn = true;
 
-  /** @param cgroup part of the name of the cgroup that the machine's pods are in */
-  constructor(traffic: Traffic, cgroup: string) {
+  /**
+   * @param cgroup part of the name of the cgroup that the machine's pods are in
+   * @param own the machine's own network, which pods on the host network have too
+   */
+  constructor(traffic: Traffic, cgroup: string, own: string) {
     this.#traffic = traffic;
     this.#cgroup = cgroup;
+    this.#own = own;
   }
 
   get count(): number {
@@ -35,8 +37,8 @@ export class Taps {
   async run(): Promise<void> {
     while (this.#isOn) {
       for (const pid of readdirSync("/proc")) {
-        if (!/^\d+$/.test(pid) || read(`/proc/${pid}/comm`).trim() !== sandboxProcess) continue;
-        if (read(`/proc/${pid}/cgroup`).includes(this.#cgroup)) this.#hear(pid);
+        // A pod's first process starts when the plugins have answered, and before every container.
+        if (/^\d+$/.test(pid) && read(`/proc/${pid}/cgroup`).includes(this.#cgroup)) this.#hear(pid);
       }
       await sleep(10);
     }
@@ -54,7 +56,7 @@ export class Taps {
     try {
       const path = `/proc/${pid}/ns/net`;
       const place = readlinkSync(path);
-      if (this.#heard.has(place)) return;
+      if (this.#heard.has(place) || place === readlinkSync(this.#own)) return;
       const namespace = Namespace.open(path);
       const end = this.#traffic.tap(namespace);
       this.#heard.set(place, () => {

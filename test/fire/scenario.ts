@@ -261,7 +261,12 @@ export class Changes {
 
   /** One to three changes that happen together. */
   next(): Change[] {
-    return Array.from({ length: 1 + this.#below(3) }, () => this.#change()).flat();
+    return this.nextApart().flat();
+  }
+
+  /** As `next`, each of the changes by itself. */
+  nextApart(): Change[][] {
+    return Array.from({ length: 1 + this.#below(3) }, () => this.#change());
   }
 
   #below(n: number): number {
