@@ -56,7 +56,12 @@ describeKernel("a node of a large cluster", () => {
         podCIDRs: [],
         source: null,
       })),
-      namespaces: Array.from({ length: namespaces }, (_, k) => ({ name: `ns-${k}`, labels: {}, defined: true, source: null })),
+      namespaces: Array.from({ length: namespaces }, (_, k) => ({
+        name: `ns-${k}`,
+        labels: {},
+        defined: true,
+        source: null,
+      })),
       pods: Array.from({ length: nodes * podsPerNode }, (_, k) => pod(Math.floor(k / podsPerNode), k % podsPerNode)),
       policies: Array.from({ length: namespaces * apps }, (_, k) => policy(k)),
     });
