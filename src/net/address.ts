@@ -60,24 +60,37 @@ function parseIPv4(text: string): { value: bigint; leadingZeros: boolean } | nul
   return dots === 3 ? { value: BigInt(value), leadingZeros } : null;
 }
 
+/** One group of an IPv6 address, up to four hexadecimal digits; null for anything else. */
+function parseGroup(text: string): number | null {
+  if (text.length === 0 || text.length > 4) return null;
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const letter = code | 0x20; // lower case
+    if (code >= 0x30 && code <= 0x39) value = value * 16 + code - 0x30;
+    else if (letter >= 0x61 && letter <= 0x66) value = value * 16 + letter - 0x57;
+    else return null;
+  }
+  return value;
+}
+
 function parseIPv6(text: string): { value: bigint; leadingZeros: boolean } | null {
   const halves = text.split("::");
   if (halves.length > 2) return null;
   let leadingZeros = false;
-  const groups = (half: string): bigint[] | null => {
+  const groups = (half: string): number[] | null => {
     if (half === "") return [];
-    const out: bigint[] = [];
+    const out: number[] = [];
     const parts = half.split(":");
-    for (const [i, part] of parts.entries()) {
-      if (part.includes(".")) {
-        if (i !== parts.length - 1) return null;
-        const v4 = parseIPv4(part);
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!;
+      const group = parseGroup(part);
+      if (group !== null) out.push(group);
+      else {
+        const v4 = i === parts.length - 1 ? parseIPv4(part) : null;
         if (v4 === null) return null;
         leadingZeros ||= v4.leadingZeros;
-        out.push(v4.value >> 16n, v4.value & 0xffffn);
-      } else {
-        if (!/^[0-9a-fA-F]{1,4}$/.test(part)) return null;
-        out.push(BigInt(`0x${part}`));
+        out.push(Number(v4.value >> 16n), Number(v4.value & 0xffffn));
       }
     }
     return out;
@@ -89,8 +102,10 @@ function parseIPv6(text: string): { value: bigint; leadingZeros: boolean } | nul
   if (right !== undefined && left!.includes(".")) return null;
   const missing = 8 - a.length - b.length;
   if (right === undefined ? missing !== 0 : missing < 1) return null;
-  const all = [...a, ...Array.from({ length: missing }, () => 0n), ...b];
-  return { value: all.reduce((sum, group) => (sum << 16n) | group, 0n), leadingZeros };
+  const at = (i: number): number => (i < a.length ? a[i]! : i < a.length + missing ? 0 : b[i - a.length - missing]!);
+  let value = 0n;
+  for (let i = 0; i < 8; i += 2) value = (value << 32n) | BigInt(at(i) * 0x10000 + at(i + 1));
+  return { value, leadingZeros };
 }
 
 function parseSpelled(text: string): ParsedAddress | null {
@@ -194,7 +209,11 @@ export function formatAddress({ family, value }: Address): string {
     const quad = Number(value);
     return `${quad >>> 24}.${(quad >>> 16) & 255}.${(quad >>> 8) & 255}.${quad & 255}`;
   }
-  const groups = Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(112 - 16 * i)) & 0xffffn));
+  const groups: number[] = [];
+  for (const shift of [96n, 64n, 32n, 0n]) {
+    const two = Number(BigInt.asUintN(32, value >> shift));
+    groups.push(two >>> 16, two & 0xffff);
+  }
   let best = { start: -1, length: 1 }; // a single zero group is not compressed
   for (let i = 0; i < 8; i++) {
     let length = 0;

@@ -12,6 +12,8 @@ import { type Changed, nothingTouched, type Touched } from "./touched.ts";
 /** Who has an address. */
 type Owner = NonNullable<ReturnType<Plan["endAt"]>>;
 
+type Ends = Iterable<readonly [address: string, owner: Owner | null]>;
+
 /** The goal of one node. `goal` is updated in place. */
 export class Desired {
   readonly goal: KernelState;
@@ -30,20 +32,17 @@ export class Desired {
 
   /** Takes in a whole plan; to be called once, before any `update`. */
   load(plan: Plan): Changed {
-    // Pod by pod: there are very many, and nothing about one is needed for the next.
-    const all = function* (): Generator<string> {
-      for (const pod of plan.pods.values()) yield* addressesOf(pod);
-    };
-    const local = new Set<string>();
+    const local = new Map<string, Owner | null>();
     for (const pod of plan.pods.values())
-      if (pod.node === this.#node) for (const address of addressesOf(pod)) local.add(address);
+      if (pod.node === this.#node) for (const address of addressesOf(pod)) local.set(address, plan.endAt(address));
     const nodes = this.#moveNodes(plan);
-    return this.#take(
-      plan,
-      local,
-      { egress: [all(), nodes], ingress: [all(), nodes] },
-      { egress: true, ingress: true },
-    );
+    // Address by address: there are very many, and nothing about one is needed for the next.
+    const ends = function* (): Ends {
+      for (const pod of plan.pods.values())
+        for (const address of addressesOf(pod)) yield [address, plan.endAt(address)];
+      for (const address of nodes) yield [address, plan.endAt(address)];
+    };
+    return this.#take(plan, local, ends, { egress: true, ingress: true });
   }
 
   /** Takes in what changed in the plan. */
@@ -54,24 +53,20 @@ export class Desired {
       if (pod !== undefined) for (const address of addressesOf(pod)) addresses.add(address);
     }
     if (delta.nodes) for (const address of this.#moveNodes(plan)) addresses.add(address);
-    return this.#take(plan, addresses, { egress: [addresses], ingress: [addresses] }, delta.nets);
+    const ends = new Map(Array.from(addresses, (address) => [address, plan.endAt(address)]));
+    return this.#take(plan, ends, () => ends, delta.nets);
   }
 
-  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, for each direction */
-  #take(
-    plan: Plan,
-    subjects: ReadonlySet<string>,
-    ends: Readonly<Record<Direction, readonly Iterable<string>[]>>,
-    nets: PlanDelta["nets"],
-  ): Changed {
-    const local = new Map(Array.from(subjects, (address) => [address, this.#local(plan.endAt(address))]));
+  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, gone through once a direction */
+  #take(plan: Plan, subjects: ReadonlyMap<string, Owner | null>, ends: () => Ends, nets: PlanDelta["nets"]): Changed {
+    const local = Array.from(subjects, ([address, owner]): [string, Pod | null] => [address, this.#local(owner)]);
     const touched = directions.map((direction): [Direction, Touched] => {
       const own = this.#directions[direction];
       for (const [address, pod] of local)
         own.setSubject(address, pod === null ? null : plan.policyClass(pod, direction));
       own.subjectsDone(plan);
-      for (const some of ends[direction])
-        for (const address of some) own.setPeer(address, peerAt(plan, address, direction));
+      for (const [address, owner] of ends())
+        own.setPeer(address, owner === null ? null : peerClassOf(plan, owner, address, direction));
       if (nets[direction]) own.setNets(plan);
       return [direction, own.end(plan)];
     });
@@ -121,9 +116,8 @@ const canonical = (text: string): string[] => {
 /** The same for one pod as long as it lives, of another for any other. */
 const identity = (pod: Pod): Hash => hash(pod.uid ?? namespacedName(pod));
 
-function peerAt(plan: Plan, address: string, direction: Direction): PeerClass | null {
-  const owner = plan.endAt(address);
-  if (owner === null) return null;
+/** @param address canonical */
+function peerClassOf(plan: Plan, owner: Owner, address: string, direction: Direction): PeerClass {
   if (owner.kind === "node") return plan.nodePeer(owner.node, address, direction);
-  return plan.podPeer(owner.pod, parseAddress(address)!.family, direction);
+  return plan.podPeer(owner.pod, address.includes(":") ? "IPv6" : "IPv4", direction);
 }

@@ -193,7 +193,7 @@ class Engine implements LivePlan {
     const shape = this.#shapeOf(pod);
     const known = this.pods.get(namespacedName(pod))!;
     const split = this.#splits[direction];
-    const address = podAddresses(known)[family];
+    const address = podAddress(known, family);
     const unknown = () => (known.ips.length > 0 ? none : split.unknown(family).covered);
     const addressGroups = address === undefined ? unknown() : split.current.find(address);
     return this.#classes.podPeer(shape, addressGroups, direction);
@@ -566,6 +566,16 @@ function podAddresses(pod: Pod): Partial<Record<Family, Address>> {
     if (address !== null) addresses[address.family] ??= address;
   }
   return addresses;
+}
+
+/** `podAddresses` of one family. */
+function podAddress({ ips }: Pod, family: Family): Address | undefined {
+  for (const text of ips) {
+    if (family === "IPv6" && !text.includes(":")) continue; // parsing takes most of the time of those who ask
+    const address = parseAddress(text);
+    if (address?.family === family) return address;
+  }
+  return undefined;
 }
 
 /** Which of two pods that report one address has it: the running one (spec A17.4); else by name, so that it is settled. */
