@@ -42,7 +42,7 @@ export class Desired {
         for (const address of addressesOf(pod)) yield [address, plan.endAt(address)];
       for (const address of nodes) yield [address, plan.endAt(address)];
     };
-    return this.#take(plan, local, ends, { egress: true, ingress: true });
+    return this.#take(plan, local, ends(), { egress: true, ingress: true });
   }
 
   /** Takes in what changed in the plan. */
@@ -54,19 +54,26 @@ export class Desired {
     }
     if (delta.nodes) for (const address of this.#moveNodes(plan)) addresses.add(address);
     const ends = new Map(Array.from(addresses, (address) => [address, plan.endAt(address)]));
-    return this.#take(plan, ends, () => ends, delta.nets);
+    return this.#take(plan, ends, ends, delta.nets);
   }
 
-  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, gone through once a direction */
-  #take(plan: Plan, subjects: ReadonlyMap<string, Owner | null>, ends: () => Ends, nets: PlanDelta["nets"]): Changed {
+  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, gone through once */
+  #take(plan: Plan, subjects: ReadonlyMap<string, Owner | null>, ends: Ends, nets: PlanDelta["nets"]): Changed {
     const local = Array.from(subjects, ([address, owner]): [string, Pod | null] => [address, this.#local(owner)]);
-    const touched = directions.map((direction): [Direction, Touched] => {
+    for (const direction of directions) {
       const own = this.#directions[direction];
       for (const [address, pod] of local)
         own.setSubject(address, pod === null ? null : plan.policyClass(pod, direction));
       own.subjectsDone(plan);
-      for (const [address, owner] of ends())
-        own.setPeer(address, owner === null ? null : peerClassOf(plan, owner, address, direction));
+    }
+    for (const [address, owner] of ends) {
+      for (const direction of directions) {
+        const peer = owner === null ? null : peerClassOf(plan, owner, address, direction);
+        this.#directions[direction].setPeer(address, peer);
+      }
+    }
+    const touched = directions.map((direction): [Direction, Touched] => {
+      const own = this.#directions[direction];
       if (nets[direction]) own.setNets(plan);
       return [direction, own.end(plan)];
     });
