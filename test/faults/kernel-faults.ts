@@ -127,7 +127,7 @@ const rulesTaken = (name: string, what: string, script: string): Fault => ({
   name,
   what,
   long: 20,
-  short: 1,
+  short: 0,
   unpreventable: true,
   once: async (turn: Turn) => {
     const { stage, index, recovered, wrong } = turn;

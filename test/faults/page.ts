@@ -97,7 +97,11 @@ ${constant.allow} always allowed, ${constant.deny} always denied, ${changing} ch
 /** docs/faults.md */
 export function page({ faults, fire }: Results): string {
   const [counted, measured] = [faults.filter((one) => !one.unpreventable), faults.filter((one) => one.unpreventable)];
-  const failed = faults.filter(({ wrong }) => wrong.length > 0);
+  const found = faults.flatMap(({ name, wrong, examples }) =>
+    [...wrong, ...examples.filter((text) => text.includes("did not arrive"))].map(
+      (text) => `- ${name}: ${text.split("\n", 1)[0]!.slice(0, 200)}`,
+    ),
+  );
   return `# Faults
 
 Written by \`npm run test:faults\` from \`test/faults/results/latest.json\`. A short share runs with every \`npm test\`.
@@ -133,6 +137,6 @@ ${fire === null ? "Not run yet." : fireSection(fire)}
 
 ## What was found
 
-${failed.length === 0 ? "Nothing but zeros where zeros have to be." : failed.map(({ name, wrong }) => `- ${name}: ${wrong.map((text) => text.split("\n", 1)[0]!.slice(0, 200)).join("; ")}`).join("\n")}
+${found.length === 0 ? "Nothing but zeros where zeros have to be." : found.join("\n")}
 `;
 }
