@@ -58,6 +58,18 @@ describe("addresses that the runtime knows better", () => {
     expect(early.entries()).toEqual([]);
   });
 
+  test("the runtime knows a static pod by a uid of its own", () => {
+    const early = new EarlyAddresses();
+    const mirror = { staticUid: "hash-of-file" };
+    const fromRuntime = { ...web, uid: mirror.staticUid };
+    early.admit(fromRuntime, [a], pod("web", mirror));
+    expect(told(early, [], mirror)).toEqual([a]);
+    expect(early.release(fromRuntime, [a], pod("web", { ...mirror, ips: [a] }))).toEqual([
+      put.pod(pod("web", { ...mirror, ips: [] })),
+    ]);
+    expect(early.release({ ...web, uid: "somebody" }, [a], pod("web", { ...mirror, ips: [a] }))).toEqual([]);
+  });
+
   test("a sandbox that is collected late takes nothing from the pod's next one", () => {
     const early = new EarlyAddresses();
     early.admit({ ...web, sandbox: "1" }, [a], pod("web"));

@@ -25,8 +25,9 @@ interface Entry extends EarlyPod {
 const same = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((ip) => b.includes(ip));
 
-/** Can they be the same pod? A uid that is not known may be any. */
-const isOneOf = (uid: string | null, pod: Pod): boolean => uid === null || pod.uid == null || uid === pod.uid;
+/** Can they be the same pod? A uid that is not known may be any; the runtime calls a static pod by a uid of its own. */
+export const isOneOf = (uid: string | null, pod: Pod): boolean =>
+  uid === null || pod.uid == null || uid === pod.uid || uid === pod.staticUid;
 
 /** The addresses of a pod, and what is still to be remembered of it. */
 function settle(entry: Entry, api: Pod): { readonly ips: readonly string[]; readonly rest: Entry | null } {

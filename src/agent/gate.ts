@@ -1,7 +1,7 @@
 /** The agent's side of pod start (contract: `pod-gate.ts`). */
 import type { Change } from "../policy/compile/plan.ts";
 import { namespacedName, type Pod } from "../policy/model/world.ts";
-import type { EarlyAddresses } from "./early-addresses.ts";
+import { type EarlyAddresses, isOneOf } from "./early-addresses.ts";
 import type { EarlyStore } from "./early-store.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { PodGate, PodIdentity } from "./pod-gate.ts";
@@ -65,7 +65,7 @@ export class Gate implements PodGate {
   #lookUp(pod: PodIdentity): Pod | null {
     const known = this.#deps.podOf(namespacedName(pod));
     if (known === undefined) return null;
-    return pod.uid === null || known.uid == null || known.uid === pod.uid ? known : null;
+    return isOneOf(pod.uid, known) ? known : null;
   }
 
   async #known(pod: PodIdentity, signal: AbortSignal): Promise<Pod> {

@@ -31,12 +31,15 @@ const noPorts: readonly ContainerPort[] = [];
 
 const ports = { name: true, containerPort: true, protocol: true } as const;
 
+const mirror = "kubernetes.io/config.mirror";
+
 const reads: Projection = {
   metadata: {
     name: true,
     namespace: true,
     uid: true,
     labels: true,
+    annotations: { [mirror]: true },
     ownerReferences: { apiVersion: true, kind: true, name: true, controller: true },
   },
   spec: { nodeName: true, hostNetwork: true, containers: { ports }, initContainers: { ports, restartPolicy: true } },
@@ -67,10 +70,12 @@ function decodePod(object: unknown, shared: Shared): Pod | null {
   const own = labels(metadata["labels"]);
   const node = text(spec["nodeName"]);
   const phase = text(status["phase"]);
+  const staticUid = text(raw(metadata["annotations"])[mirror]);
   return {
     namespace: shared.name(namespace),
     name,
     uid: text(metadata["uid"]),
+    ...(staticUid === "" ? {} : { staticUid }),
     labels: shared.labels.get(JSON.stringify(own), own),
     ips: podIPs(status),
     node: node === "" ? null : shared.name(node),

@@ -47,6 +47,11 @@ export interface Pod {
   readonly name: string;
   /** Tells a pod from another of the same name before or after it; manifests have none. */
   readonly uid?: string;
+  /**
+   * Of a mirror pod: the uid by which kubelet and the container runtime know the static pod behind it (annotation
+   * kubernetes.io/config.mirror). Whoever makes a pod may claim one, so it never stands in place of `uid`.
+   */
+  readonly staticUid?: string;
   readonly labels: Labels;
   /** At most one address a family; [] when it has none yet. */
   readonly ips: readonly string[];
