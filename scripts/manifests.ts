@@ -7,7 +7,7 @@ import { deploy, rendered, renderManifest } from "./manifests/render.ts";
 const say = (line: string): void => void process.stderr.write(`manifests: ${line}\n`);
 
 try {
-  const helm = obtainHelm(say);
+  const helm = await obtainHelm(say);
   for (const manifest of rendered) {
     const file = join(deploy, manifest.file);
     mkdirSync(dirname(file), { recursive: true });

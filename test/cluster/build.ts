@@ -4,13 +4,13 @@ import { assetFolder } from "./lib/assets.ts";
 import { build, missingOf } from "./parts/builder.ts";
 import { type PartSet, partSets } from "./parts/list.ts";
 
-const usage = `usage: test/cluster/build [--only api|cluster|e2e|cnp|cyclonus] [--list]
+const usage = `usage: test/cluster/build [--only helm|api|cluster|e2e|cnp|cyclonus] [--list]
 
 Builds Kubernetes, etcd and containerd (cluster) and the upstream suites from their Go modules into
 ${assetFolder}.
 About 12 minutes cold on 2 cores. A build that was stopped goes on where it was. KUBEBUILDER_ASSETS is looked into first.
 
-  --only    api: etcd, kube-apiserver, kubectl; cluster: these and all that nodes need; e2e, cnp, cyclonus: what
+  --only    helm: Helm; api: etcd, kube-apiserver, kubectl, Helm; cluster: these and all that nodes need; e2e, cnp, cyclonus: what
             that suite needs
   --list    say what is missing, and build nothing
 `;

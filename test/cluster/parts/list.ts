@@ -91,7 +91,16 @@ function plain(
   };
 }
 
-/** Enough for an API server without nodes. */
+const helmPart = plain({
+  name: "helm",
+  makes: ["helm"],
+  version: versions.helm,
+  seconds: 120,
+  module: "helm.sh/helm/v4",
+  packages: ["helm.sh/helm/v4/cmd/helm"],
+});
+
+/** Enough for an API server without nodes, and for what is applied to it. */
 const apiParts: readonly Part[] = [
   plain({
     name: "etcd",
@@ -103,6 +112,7 @@ const apiParts: readonly Part[] = [
   }),
   kubernetes("kube-apiserver", "cmd/kube-apiserver", 200),
   kubernetes("kubectl", "cmd/kubectl", 19),
+  helmPart,
 ];
 
 const nodeParts: readonly Part[] = [
@@ -261,6 +271,7 @@ export interface SuiteImages {
 const clusterParts: readonly Part[] = [...apiParts, ...nodeParts];
 
 export const partSets = {
+  helm: [helmPart],
   api: apiParts,
   cluster: clusterParts,
   e2e: [...clusterParts, ...e2eParts],

@@ -9,4 +9,6 @@ export const versions = {
   containerd: "v2.4.2",
   networkPolicyApi: "v0.2.0",
   cyclonus: "v0.5.6",
+  /** What the committed manifests of deploy/ are rendered with. */
+  helm: "v4.3.1",
 } as const;
