@@ -77,7 +77,7 @@ describeChain("behind the bridge plugin", () => {
     const result = await runtime.add(pod);
     const ips = result.ips.map(({ address }) => address.replace(/\/.*/, ""));
     expect(ips).toHaveLength(2);
-    const name = { namespace: "shop", name: "web-0", uid: "uid-web-0" };
+    const name = { namespace: "shop", name: "web-0", uid: "uid-web-0", sandbox: pod.id };
     expect(gate.seen).toEqual([{ what: "admit", pod: name, ips }]);
     expect(result.cniVersion).toBe(version);
     expect(interfacesOf(pod)).toContain("eth0");
