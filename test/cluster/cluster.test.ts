@@ -189,13 +189,14 @@ describe.skipIf(why !== null)("a real cluster", () => {
     expect(await firstConnections("denied", {})).toEqual(["Failed", "Failed", "Failed"]);
   });
 
-  test("the agent asks for what its ClusterRole gives, and is refused nothing", async () => {
+  test("the agent asks for what its ClusterRole gives, and for nothing else", async () => {
     const { rules } = await cluster.get<{ rules: Rule[] }>("clusterrole", "bulkhead");
     const log = readFileSync(join(cluster.folder, "audit.log"), "utf8");
     const asked = askedBy("system:serviceaccount:bulkhead-system:bulkhead", log);
-    expect(asked.forbidden).toEqual([]);
     const granted = rightsOf(rules);
-    expect(asked.rights.filter((right) => !granted.includes(right))).toEqual([]);
+    const beyond = (right: string): boolean => !granted.includes(right);
+    // an API server that has not read its roles yet refuses what they grant, too
+    expect([...asked.rights, ...asked.forbidden].filter(beyond)).toEqual([]);
     // lists are for servers without WatchList, Events for when there is something to tell: test/deploy/rights.test.ts has both
     const isUsedHere = (right: string): boolean => right.startsWith("watch ");
     expect(asked.rights.filter(isUsedHere)).toEqual(granted.filter(isUsedHere).sort());
