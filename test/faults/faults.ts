@@ -5,7 +5,7 @@ import { EventLayer } from "./event-layer.ts";
 import { kernelFaults } from "./kernel-faults.ts";
 import type { Fault } from "./scenario.ts";
 import { nodes, restartAgents, type Stage } from "./stage.ts";
-import { random, throughout } from "./throughout.ts";
+import { random } from "./throughout.ts";
 
 /** ms; of a machine that has much else to do. */
 const patience = 600_000;
@@ -18,35 +18,31 @@ const agentKilled: Fault = {
   what: `${killsAtOnce} SIGKILLs at random moments of a storm of changes, of agents that work and of agents that start`,
   long: 20,
   short: 1,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { stage } = turn;
-        for (let i = 0; i < killsAtOnce / nodes.length; i++) {
-          await Promise.all(
-            nodes.map(async (node) => {
-              const { program } = stage.agent(node);
-              // One of two may get ready and work for a while.
-              if (Math.random() < 0.5)
-                await Promise.race([
-                  stage
-                    .agent(node)
-                    .ready(patience)
-                    .catch(() => undefined),
-                  program.ended,
-                ]);
-              else await sleep(random(3000));
-              await sleep(random(200));
-              await program.kill();
-              stage.launchAgent(node);
-            }),
-          );
-        }
-        const origin = now();
-        await Promise.all(nodes.map((node) => stage.agent(node).ready(patience)));
-        return origin;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    for (let i = 0; i < killsAtOnce / nodes.length; i++) {
+      await Promise.all(
+        nodes.map(async (node) => {
+          const { program } = stage.agent(node);
+          // One of two may get ready and work for a while.
+          if (Math.random() < 0.5)
+            await Promise.race([
+              stage
+                .agent(node)
+                .ready(patience)
+                .catch(() => undefined),
+              program.ended,
+            ]);
+          else await sleep(random(3000));
+          await sleep(random(200));
+          await program.kill();
+          stage.launchAgent(node);
+        }),
+      );
+    }
+    const origin = now();
+    await Promise.all(nodes.map((node) => stage.agent(node).ready(patience)));
+    return origin;
+  },
 };
 
 const agentReplaced: Fault = {
@@ -54,20 +50,16 @@ const agentReplaced: Fault = {
   what: "a new agent starts while the old one runs, which then gets SIGTERM: a rolling update",
   long: 5,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { stage, index } = turn;
-        const node = nodes[index % 2]!;
-        const before = stage.agent(node);
-        stage.launchAgent(node);
-        await sleep(random(2000));
-        await before.program.stop();
-        const origin = now();
-        await stage.agent(node).ready(patience);
-        return origin;
-      },
-    }),
+  afterwards: async ({ stage, index }) => {
+    const node = nodes[index % 2]!;
+    const before = stage.agent(node);
+    stage.launchAgent(node);
+    await sleep(random(2000));
+    await before.program.stop();
+    const origin = now();
+    await stage.agent(node).ready(patience);
+    return origin;
+  },
 };
 
 const agentHangs: Fault = {
@@ -75,16 +67,13 @@ const agentHangs: Fault = {
   what: "SIGSTOP of both agents for up to 3 s, then SIGCONT",
   long: 8,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const programs = nodes.map((node) => turn.stage.agent(node).program.pid!);
-        for (const pid of programs) process.kill(pid, "SIGSTOP");
-        await sleep(random(3000));
-        for (const pid of programs) process.kill(pid, "SIGCONT");
-        return null;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    const programs = nodes.map((node) => stage.agent(node).program.pid!);
+    for (const pid of programs) process.kill(pid, "SIGSTOP");
+    await sleep(random(3000));
+    for (const pid of programs) process.kill(pid, "SIGCONT");
+    return null;
+  },
 };
 
 const apiserverKilled: Fault = {
@@ -92,16 +81,13 @@ const apiserverKilled: Fault = {
   what: "SIGKILL of kube-apiserver, away for up to 3 s, started again",
   long: 6,
   short: 1,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { controlPlane } = turn.stage.cluster;
-        await controlPlane.apiserver.kill();
-        await sleep(random(3000));
-        await controlPlane.startApiserver();
-        return null;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    const { controlPlane } = stage.cluster;
+    await controlPlane.apiserver.kill();
+    await sleep(random(3000));
+    await controlPlane.startApiserver();
+    return null;
+  },
 };
 
 const apiserverStopped: Fault = {
@@ -109,15 +95,12 @@ const apiserverStopped: Fault = {
   what: "SIGTERM of kube-apiserver, which ends its watches in good order, and a new one",
   long: 3,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { controlPlane } = turn.stage.cluster;
-        await controlPlane.apiserver.stop(30_000);
-        await controlPlane.startApiserver();
-        return null;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    const { controlPlane } = stage.cluster;
+    await controlPlane.apiserver.stop(30_000);
+    await controlPlane.startApiserver();
+    return null;
+  },
 };
 
 const etcdKilled: Fault = {
@@ -125,16 +108,13 @@ const etcdKilled: Fault = {
   what: "SIGKILL of etcd, away for up to 3 s, started again; kube-apiserver runs on",
   long: 5,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { controlPlane } = turn.stage.cluster;
-        await controlPlane.etcd.kill();
-        await sleep(random(3000));
-        await controlPlane.startEtcd();
-        return null;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    const { controlPlane } = stage.cluster;
+    await controlPlane.etcd.kill();
+    await sleep(random(3000));
+    await controlPlane.startEtcd();
+    return null;
+  },
 };
 
 const bothKilled: Fault = {
@@ -142,16 +122,13 @@ const bothKilled: Fault = {
   what: "SIGKILL of etcd and kube-apiserver, both started again",
   long: 3,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { controlPlane } = turn.stage.cluster;
-        await Promise.all([controlPlane.etcd.kill(), controlPlane.apiserver.kill()]);
-        await sleep(random(1000));
-        await controlPlane.start();
-        return null;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    const { controlPlane } = stage.cluster;
+    await Promise.all([controlPlane.etcd.kill(), controlPlane.apiserver.kill()]);
+    await sleep(random(1000));
+    await controlPlane.start();
+    return null;
+  },
 };
 
 /** Agents whose connections go through the proxy. */
@@ -169,17 +146,14 @@ const connectionsReset: Fault = {
   what: "all connections of both agents reset up to five times within half a second, in the middle of events",
   long: 15,
   short: 2,
-  once: (turn) =>
-    throughout(turn, {
-      afterwards: async () => {
-        const { proxy } = turn.stage;
-        for (let i = 0; i <= random(5); i++) {
-          proxy.reset();
-          await sleep(random(100));
-        }
-        return null;
-      },
-    }),
+  afterwards: async ({ stage }) => {
+    const { proxy } = stage;
+    for (let i = 0; i <= random(5); i++) {
+      proxy.reset();
+      await sleep(random(100));
+    }
+    return null;
+  },
 };
 
 const serverUnreachable: Fault = {
@@ -188,19 +162,16 @@ const serverUnreachable: Fault = {
   what: "connections reset, and new ones refused for up to 5 s",
   long: 5,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      first: () => {
-        turn.stage.proxy.mode = { kind: "refusing" };
-        turn.stage.proxy.reset();
-      },
-      afterwards: async () => {
-        const { proxy } = turn.stage;
-        await sleep(random(5000));
-        proxy.mode = { kind: "open" };
-        return null;
-      },
-    }),
+  first: ({ stage }) => {
+    stage.proxy.mode = { kind: "refusing" };
+    stage.proxy.reset();
+  },
+  afterwards: async ({ stage }) => {
+    const { proxy } = stage;
+    await sleep(random(5000));
+    proxy.mode = { kind: "open" };
+    return null;
+  },
 };
 
 const halfOpen: Fault = {
@@ -209,7 +180,7 @@ const halfOpen: Fault = {
   what: "connections stay and nothing passes any more; new ones work, and the verdict must come over them",
   long: 3,
   short: 0,
-  once: (turn) => throughout(turn, { first: () => turn.stage.proxy.stallOpen(), afterwards: async () => null }),
+  first: ({ stage }) => stage.proxy.stallOpen(),
 };
 
 const stalled: Fault = {
@@ -218,18 +189,15 @@ const stalled: Fault = {
   what: "nothing passes for up to 15 s on connections old and new, then everything goes on",
   long: 3,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      first: () => {
-        turn.stage.proxy.mode = { kind: "stalled" };
-      },
-      afterwards: async () => {
-        const { proxy } = turn.stage;
-        await sleep(random(15_000));
-        proxy.mode = { kind: "open" };
-        return null;
-      },
-    }),
+  first: ({ stage }) => {
+    stage.proxy.mode = { kind: "stalled" };
+  },
+  afterwards: async ({ stage }) => {
+    const { proxy } = stage;
+    await sleep(random(15_000));
+    proxy.mode = { kind: "open" };
+    return null;
+  },
 };
 
 const slow: Fault = {
@@ -242,7 +210,6 @@ const slow: Fault = {
     await throughProxy.before!(stage);
     stage.proxy.mode = { kind: "slow", delay: 200 };
   },
-  once: (turn) => throughout(turn, { afterwards: async () => null }),
 };
 
 const compacted: Fault = {
@@ -251,25 +218,21 @@ const compacted: Fault = {
   what: "agents cut off while things change, etcd compacted, kube-apiserver killed and started: where they were is gone",
   long: 4,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      first: () => {
-        turn.stage.proxy.mode = { kind: "refusing" };
-        turn.stage.proxy.reset();
-      },
-      afterwards: async () => {
-        const { stage } = turn;
-        const { proxy, cluster } = stage;
-        await sleep(500);
-        await stage.storm.stop();
-        await compact(cluster.controlPlane.etcdUrl);
-        await cluster.controlPlane.apiserver.kill();
-        await cluster.controlPlane.startApiserver();
-        proxy.mode = { kind: "open" };
-        stage.storm.start();
-        return null;
-      },
-    }),
+  first: ({ stage }) => {
+    stage.proxy.mode = { kind: "refusing" };
+    stage.proxy.reset();
+  },
+  afterwards: async ({ stage }) => {
+    const { proxy, cluster } = stage;
+    await sleep(500);
+    await stage.storm.stop();
+    await compact(cluster.controlPlane.etcdUrl);
+    await cluster.controlPlane.apiserver.kill();
+    await cluster.controlPlane.startApiserver();
+    proxy.mode = { kind: "open" };
+    stage.storm.start();
+    return null;
+  },
 };
 
 async function compact(etcdUrl: string): Promise<void> {
@@ -297,7 +260,6 @@ const duplicated: Fault = {
     await layer.start();
     await restartAgents(stage, { server: layer.url, serviceAccount: layer.serviceAccount });
   },
-  once: (turn) => throughout(turn, { afterwards: async () => null }),
   after: async (stage) => {
     await restartAgents(stage);
     await layers.get(stage)?.close();

@@ -8,7 +8,7 @@ import { now } from "../fire/native.ts";
 import { Program } from "../light/program.ts";
 import type { Fault, Turn } from "./scenario.ts";
 import { type NodeIndex, nodes, restartAgents, type Stage } from "./stage.ts";
-import { random, throughout } from "./throughout.ts";
+import { random } from "./throughout.ts";
 
 /** What the program `nft` of the agents does: what it should, or refuse, or refuse or be killed now and then. */
 type Mood = "well" | "refuses" | "refuses at times" | "is killed at times";
@@ -55,18 +55,14 @@ const nftRefuses: Fault = {
   what: "nft refuses everything (out of memory) until every agent says so in /readyz, then works again",
   long: 6,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      first: () => unreliableNft(turn.stage).set("refuses"),
-      afterwards: async () => {
-        const { stage, wrong } = turn;
-        const nft = unreliableNft(stage);
-        for (const node of nodes)
-          if (!(await saysSo(stage, node))) wrong(`the agent of node ${node} does not say that nft fails`);
-        nft.set("well");
-        return null;
-      },
-    }),
+  first: ({ stage }) => unreliableNft(stage).set("refuses"),
+  afterwards: async ({ stage, wrong }) => {
+    const nft = unreliableNft(stage);
+    for (const node of nodes)
+      if (!(await saysSo(stage, node))) wrong(`the agent of node ${node} does not say that nft fails`);
+    nft.set("well");
+    return null;
+  },
 };
 
 async function saysSo(stage: Stage, node: NodeIndex): Promise<boolean> {
@@ -83,16 +79,13 @@ const atTimes = (name: string, what: string, mood: Mood): Fault => ({
   what,
   long: 8,
   short: 0,
-  once: (turn) =>
-    throughout(turn, {
-      first: () => unreliableNft(turn.stage).set(mood),
-      afterwards: async () => {
-        const nft = unreliableNft(turn.stage);
-        await sleep(500 + random(2000));
-        nft.set("well");
-        return null;
-      },
-    }),
+  first: ({ stage }) => unreliableNft(stage).set(mood),
+  afterwards: async ({ stage }) => {
+    const nft = unreliableNft(stage);
+    await sleep(500 + random(2000));
+    nft.set("well");
+    return null;
+  },
 });
 
 const foreignStorm: Fault = {
@@ -115,7 +108,6 @@ const foreignStorm: Fault = {
     }
     await sleep(300);
   },
-  once: (turn) => throughout(turn, { afterwards: async () => null }),
   after: async (stage) => {
     for (const program of others.get(stage) ?? []) await program.kill();
   },

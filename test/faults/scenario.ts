@@ -1,6 +1,7 @@
 /** One kind of fault: what is made to happen, how often, and what the traffic says of it. */
 import { now } from "../fire/native.ts";
 import type { Stage } from "./stage.ts";
+import { throughout } from "./throughout.ts";
 import type { Toll } from "./traffic.ts";
 
 /** What one repetition can use. */
@@ -25,8 +26,13 @@ export interface Fault {
   readonly unpreventable?: boolean;
   /** Before the first and after the last repetition. */
   before?(stage: Stage): Promise<void>;
-  once(turn: Turn): Promise<void>;
   after?(stage: Stage): Promise<void>;
+  /** In each repetition, before a verdict changes: those who must bring it about are cut off, say. */
+  first?(turn: Turn): Promise<void> | void;
+  /** After that; resolves with the moment from which on the verdict could have been brought about, null: its end. */
+  afterwards?(turn: Turn): Promise<number | null>;
+  /** In place of a verdict that changes, with `first` and `afterwards` around it. */
+  once?(turn: Turn): Promise<void>;
 }
 
 export interface FaultResult extends Omit<Toll, "examples"> {
@@ -60,7 +66,7 @@ export async function run(
   let done = 0;
   try {
     for (; done < repetitions; done++) {
-      await fault.once({
+      const turn: Turn = {
         stage,
         index: done,
         recovered: (milliseconds) => recoveries.push(milliseconds),
@@ -68,7 +74,8 @@ export async function run(
           wrong.push(what);
           say(`${fault.name} ${done}: ${what}`);
         },
-      });
+      };
+      await (fault.once?.(turn) ?? throughout(fault, turn));
       if (done % 10 === 9) say(`${fault.name}: ${done + 1} of ${repetitions}`);
     }
   } catch (error) {

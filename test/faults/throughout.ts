@@ -1,6 +1,6 @@
 /** A verdict that changes while a fault lasts: it must come, and stay. */
 import { now } from "../fire/native.ts";
-import type { Turn } from "./scenario.ts";
+import type { Fault, Turn } from "./scenario.ts";
 import type { Changing, Stage } from "./stage.ts";
 
 /** Below `most`. */
@@ -35,22 +35,14 @@ async function verdictHolds({ stage, recovered, wrong }: Turn, from: number, ori
   recovered(Math.max(0, last - origin));
 }
 
-/** What is done around the moment in which a verdict changes. */
-export interface Around {
-  /** Before the change: those who must bring it about are cut off, say. */
-  readonly first?: () => Promise<void> | void;
-  /** After it; resolves with the moment from which on the verdict could have been brought about, null: its end. */
-  readonly afterwards: () => Promise<number | null>;
-}
-
 /** Changes a verdict in a storm of changes, and waits until it is in force. */
-export async function throughout(turn: Turn, { first, afterwards }: Around): Promise<void> {
+export async function throughout(fault: Fault, turn: Turn): Promise<void> {
   const { stage } = turn;
   stage.storm.start();
   const changing = changingOf(stage);
   const from = now();
-  await first?.();
+  await fault.first?.(turn);
   await changing.set(!changing.isOpen);
-  const origin = (await afterwards()) ?? now();
+  const origin = (await fault.afterwards?.(turn)) ?? now();
   await verdictHolds(turn, from, origin);
 }
