@@ -4,40 +4,23 @@ import type { Change } from "../policy/compile/plan.ts";
 import { namespaceNameLabel } from "../policy/model/labels.ts";
 import type { NetworkPolicy } from "../policy/model/policy.ts";
 import type { Namespace, Node, Pod } from "../policy/model/world.ts";
+import { nodeNamed, podNamed, shopNamespace } from "../policy/objects.arbitrary.ts";
 import type { EarlyPod } from "./early-addresses.ts";
 import type { Log } from "./log.ts";
 
 export const node = (name: string, ips: readonly string[], podCIDRs: readonly string[] = []): Node => ({
-  name,
-  labels: {},
-  ips,
+  ...nodeNamed(name, ...ips),
   podCIDRs,
-  source: null,
 });
 
 export const namespace = (name: string): Namespace => ({
+  ...shopNamespace,
   name,
   labels: { [namespaceNameLabel]: name },
-  defined: true,
-  source: null,
 });
 
-export const pod = (name: string, more: Partial<Pod> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  uid: `uid-${name}`,
-  labels: { app: name },
-  ips: [],
-  node: "n1",
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...more,
-});
+export const pod = (name: string, more: Partial<Pod> = {}): Pod =>
+  podNamed(name, { uid: `uid-${name}`, node: "n1", ...more });
 
 /** Isolates `app` for ingress, and allows `from`. */
 export const isolate = (name: string, app: string, from: readonly string[] = []): NetworkPolicy => ({

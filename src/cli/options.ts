@@ -1,5 +1,6 @@
 /** Flags that several commands share, and their meaning. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { KubeconfigOptions } from "../kube/kubeconfig.ts";
 import { ansi, plain, type Style } from "../report/style.ts";
 import type { Io, Sink } from "./io.ts";
 
@@ -14,15 +15,11 @@ export interface TableOptions extends OutputOptions {
 }
 
 /** Which cluster is read when no files are: kubectl's flags. */
-export interface ClusterOptions {
-  readonly kubeconfig?: string;
-  readonly context?: string;
-  readonly cluster?: string;
-  readonly user?: string;
-  readonly server?: string;
-  readonly token?: string;
-  readonly as?: string;
-  readonly asGroup?: readonly string[];
+export interface ClusterOptions
+  extends Pick<
+    KubeconfigOptions,
+    "kubeconfig" | "context" | "cluster" | "user" | "server" | "token" | "as" | "asGroup"
+  > {
   readonly requestTimeout?: string;
 }
 

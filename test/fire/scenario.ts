@@ -15,6 +15,7 @@ import {
   policyRef,
 } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Namespace, type Pod, type World } from "../../src/policy/model/world.ts";
+import { podNamed } from "../../src/policy/objects.arbitrary.ts";
 import { allot } from "../../src/sandbox/allot.ts";
 
 const fire = "fire";
@@ -201,20 +202,8 @@ export function startWorld(): World {
     nodes: nodes.map((name) => ({ name, labels: {}, ips: [], podCIDRs: [], source: null })),
     namespaces: [namespace(fire, "production"), namespace(guests, "production")],
     pods: places.map(
-      ([name, node, where], i): Pod => ({
-        namespace: where,
-        name,
-        labels: label(name, i % 2 === 0 ? "red" : "blue"),
-        ips: [],
-        node,
-        hostNetwork: false,
-        phase: "Running",
-        ports: [],
-        workload: { kind: "Pod", name },
-        template: false,
-        replicas: null,
-        source: null,
-      }),
+      ([name, node, where], i): Pod =>
+        podNamed(name, { namespace: where, labels: label(name, i % 2 === 0 ? "red" : "blue"), node }),
     ),
     policies: [...letIn[0]!, ...letOut[0]!],
   }).world;

@@ -1,17 +1,17 @@
 /** Packets while rules change: what both plans allow is never lost, what both deny never arrives. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { socketAddress } from "../../src/netns/bytes.ts";
 import { close, receiveFrom, sendTo, wouldBlock } from "../../src/netns/libc.ts";
 import { type Seat, udpSocket } from "../../src/netns/sockets.ts";
 import { Enforcer } from "../../src/nftables/enforcer.ts";
-import { openRunner, type Runner } from "../../src/nftables/runner.ts";
+import type { Runner } from "../../src/nftables/runner.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { Change } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicySpec } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
 import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
-import { Topology } from "../../src/sandbox/topology.ts";
-import { describeKernel, requireKernel } from "./support.ts";
+import { kernelStage } from "./stage.ts";
+import { describeKernel } from "./support.ts";
 
 const pod = (name: string, ip: string, labels: Pod["labels"] = {}): Pod =>
   podNamed(name, { labels: { app: name, ...labels }, ips: [ip], node: "n1" });
@@ -60,27 +60,15 @@ function changes(step: number): Change[] {
 const duration = 4000; // ms
 
 describeKernel("a storm of changes", () => {
-  let topology: Topology;
-  let runner: Runner;
-
-  beforeAll(async () => {
-    requireKernel();
-    topology = Topology.build(world);
-    runner = await openRunner({ netns: topology.node("n1").fd });
-  });
-
-  afterAll(async () => {
-    await runner.close();
-    topology.close();
-  });
+  const stage = kernelStage(world);
 
   const seat = (name: string): Seat =>
-    topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
+    stage.topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
 
   test("loses nothing that both sides of a change allow, and lets nothing in that both deny", async () => {
     const plan = compile({ ...world, policies: [policyNamed("in", variants[0]!)] });
     // Without an epoch every packet is judged by the maps.
-    const judging: Runner = { ...runner, clearMarks: () => Promise.reject(new Error("left out")) };
+    const judging: Runner = { ...stage.runner, clearMarks: () => Promise.reject(new Error("left out")) };
     const enforcer = await Enforcer.start(plan, { node: "n1", runner: judging, collectAfter: 20 });
     const server = udpSocket(seat("server"), port);
     const friend = udpSocket(seat("friend"), port);

@@ -1,5 +1,5 @@
 /** The enforcer against a real kernel: what stays, what is cut, what a restart finds. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Namespace } from "../../src/netns/namespace.ts";
 import type { Seat } from "../../src/netns/sockets.ts";
 import { Enforcer, type EnforcerOptions, fullScript } from "../../src/nftables/enforcer.ts";
@@ -9,9 +9,9 @@ import type { LivePlan } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
 import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
-import { Topology } from "../../src/sandbox/topology.ts";
 import { TcpFlow, UdpFlow } from "./flows.ts";
-import { describeKernel, requireKernel } from "./support.ts";
+import { kernelStage } from "./stage.ts";
+import { describeKernel } from "./support.ts";
 
 const pod = (name: string, ips: readonly string[]): Pod => podNamed(name, { ips, node: "n1" });
 
@@ -49,24 +49,12 @@ function observed(runner: Runner, clearMarks?: Runner["clearMarks"]): Runner & {
 }
 
 describeKernel("enforcer", () => {
-  let topology: Topology;
-  let runner: Runner;
+  const stage = kernelStage(world);
   let ports = 20000;
-
-  beforeAll(async () => {
-    requireKernel();
-    topology = Topology.build(world);
-    runner = await openRunner({ netns: topology.node("n1").fd });
-  });
-
-  afterAll(async () => {
-    await runner.close();
-    topology.close();
-  });
 
   const seat = (name: string, family: "IPv4" | "IPv6" = "IPv4"): Seat => {
     const ips = world.pods.find((one) => one.name === name)!.ips;
-    return topology.podSeat(`shop/${name}`, ips[family === "IPv4" ? 0 : 1]!);
+    return stage.topology.podSeat(`shop/${name}`, ips[family === "IPv4" ? 0 : 1]!);
   };
   const udp = (from: Seat, to: Seat): UdpFlow => new UdpFlow(from, to, ports++);
 
@@ -76,7 +64,7 @@ describeKernel("enforcer", () => {
     options: Partial<EnforcerOptions> = {},
   ): Promise<void> {
     const plan = compile({ ...world, policies });
-    const enforcer = await Enforcer.start(plan, { node: "n1", runner, ...options });
+    const enforcer = await Enforcer.start(plan, { node: "n1", runner: stage.runner, ...options });
     try {
       await test(enforcer, plan);
     } finally {
@@ -160,7 +148,7 @@ describeKernel("enforcer", () => {
 
   test("never cuts what the own node opened, nor judges its replies", async () => {
     await enforcing([], async (enforcer, plan) => {
-      const probe = udp(topology.nodeSeat("n1", "172.18.0.11"), seat("a"));
+      const probe = udp(stage.topology.nodeSeat("n1", "172.18.0.11"), seat("a"));
       expect(await probe.there()).toBe(true);
       expect(await probe.back()).toBe(true);
       const isolated = { podSelector: {}, policyTypes: ["Ingress", "Egress"] };
@@ -168,7 +156,7 @@ describeKernel("enforcer", () => {
       expect(await probe.back()).toBe(true);
       expect(await probe.there()).toBe(true);
       probe.close();
-      const outward = udp(seat("a"), topology.nodeSeat("n1", "172.18.0.11"));
+      const outward = udp(seat("a"), stage.topology.nodeSeat("n1", "172.18.0.11"));
       expect(await outward.there()).toBe(false);
       outward.close();
     });
@@ -178,7 +166,7 @@ describeKernel("enforcer", () => {
     await enforcing([policyNamed("p", only("a", "b"))], async (enforcer, plan) => {
       const epochAfter = async (object: NetworkPolicy): Promise<number> => {
         await put(enforcer, plan, object);
-        return Number(/ epoch (\d+)/.exec(await runner.run("list set inet bulkhead about"))![1]);
+        return Number(/ epoch (\d+)/.exec(await stage.runner.run("list set inet bulkhead about"))![1]);
       };
       const before = await epochAfter(policyNamed("q", only("a", "b")));
       expect(await epochAfter(policyNamed("q", only("a", "c")))).toBe(before);
@@ -193,13 +181,13 @@ describeKernel("enforcer", () => {
       const flow = udp(seat("b"), seat("a"));
       expect(await flow.there()).toBe(true);
 
-      const same = observed(runner);
+      const same = observed(stage.runner);
       const second = await Enforcer.start(compile({ ...world, policies: before }), { node: "n1", runner: same });
       expect(same.sent).toEqual([]);
       expect(await flow.there()).toBe(true);
       await second.stop();
 
-      const changed = observed(runner);
+      const changed = observed(stage.runner);
       const plan = compile({ ...world, policies: [policyNamed("only-b", only("a", "c")), before[1]!] });
       const third = await Enforcer.start(plan, { node: "n1", runner: changed });
       expect(changed.sent.join("\n")).not.toContain("hook forward");
@@ -207,11 +195,16 @@ describeKernel("enforcer", () => {
       await third.stop();
 
       const warnings: string[] = [];
-      const options = { node: "n1", runner, logGroup: 77, warn: (text: string) => void warnings.push(text) };
+      const options = {
+        node: "n1",
+        runner: stage.runner,
+        logGroup: 77,
+        warn: (text: string) => void warnings.push(text),
+      };
       const fourth = await Enforcer.start(plan, options);
       expect(warnings).toHaveLength(1);
       expect(await flow.there()).toBe(false);
-      expect(await runner.run("list table inet bulkhead")).toContain("group 77");
+      expect(await stage.runner.run("list table inet bulkhead")).toContain("group 77");
       await fourth.stop();
       flow.close();
     });
@@ -220,8 +213,9 @@ describeKernel("enforcer", () => {
   test("what a refused transaction left is repaired by the next call", async () => {
     let refuse = Number.POSITIVE_INFINITY;
     const own: Runner = {
-      ...runner,
-      run: (script, format) => (refuse-- === 0 ? Promise.reject(new Error("refused")) : runner.run(script, format)),
+      ...stage.runner,
+      run: (script, format) =>
+        refuse-- === 0 ? Promise.reject(new Error("refused")) : stage.runner.run(script, format),
     };
     await enforcing(
       [policyNamed("p", only("a", "b"))],
@@ -254,7 +248,7 @@ describeKernel("enforcer", () => {
         changes.map((object) => enforcer.apply(plan, plan.apply([{ op: "put", kind: "pod", object }]))),
       );
       expect(sent.flat().length).toBeLessThan(10);
-      expect(await runner.run("list map inet bulkhead i_peer4")).toContain("10.245.3.231");
+      expect(await stage.runner.run("list map inet bulkhead i_peer4")).toContain("10.245.3.231");
     });
   });
 
@@ -262,7 +256,7 @@ describeKernel("enforcer", () => {
     /** Allows a flow, closes it while it is idle, and closes other things until the numbers have gone round. */
     async function wrap(clearMarks: Runner["clearMarks"] | undefined): Promise<boolean> {
       let revived = false;
-      const own = observed(runner, clearMarks);
+      const own = observed(stage.runner, clearMarks);
       await enforcing(
         [policyNamed("p", only("a", "b")), policyNamed("q", only("c", "a"))],
         async (enforcer, plan) => {

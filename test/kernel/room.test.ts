@@ -1,16 +1,15 @@
 /** More different sets of rules than the table has room for: what is too much is closed, everything else goes on. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Seat } from "../../src/netns/sockets.ts";
 import { Enforcer } from "../../src/nftables/enforcer.ts";
-import { openRunner, type Runner } from "../../src/nftables/runner.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { Change } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicy } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
 import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
-import { Topology } from "../../src/sandbox/topology.ts";
 import { TcpFlow, UdpFlow } from "./flows.ts";
-import { describeKernel, requireKernel } from "./support.ts";
+import { kernelStage } from "./stage.ts";
+import { describeKernel } from "./support.ts";
 
 const pod = (name: string, ip: string): Pod => podNamed(name, { ips: [ip], node: "n1" });
 const app = (name: string) => ({ podSelector: { matchLabels: { app: name } } });
@@ -27,23 +26,11 @@ const put = (object: NetworkPolicy): Change => ({ op: "put", kind: "policy", obj
 const remove = (name: string): Change => ({ op: "remove", kind: "policy", key: `NetworkPolicy/shop/${name}` });
 
 describeKernel("a table without room", () => {
-  let topology: Topology;
-  let runner: Runner;
+  const stage = kernelStage(world);
   let ports = 25_000;
 
-  beforeAll(async () => {
-    requireKernel();
-    topology = Topology.build(world);
-    runner = await openRunner({ netns: topology.node("n1").fd });
-  });
-
-  afterAll(async () => {
-    await runner.close();
-    topology.close();
-  });
-
   const seat = (name: string): Seat =>
-    topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
+    stage.topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
 
   async function arrives(from: Seat, to: Seat): Promise<boolean> {
     const flow = new UdpFlow(from, to, ports++);
@@ -54,7 +41,7 @@ describeKernel("a table without room", () => {
 
   test("closes the newest in the direction concerned, says which, and opens them when there is room", async () => {
     const plan = compile({ ...world, policies: [open("a"), open("b")] });
-    const options = { node: "n1", runner, mostSubjects: 2 };
+    const options = { node: "n1", runner: stage.runner, mostSubjects: 2 };
     let enforcer = await Enforcer.start(plan, options);
     const others = (): Promise<boolean[]> =>
       Promise.all([
@@ -77,7 +64,7 @@ describeKernel("a table without room", () => {
     ]);
     expect(await flow.there()).toBe(false);
     expect(await arrives(seat("free"), seat("c"))).toBe(false);
-    const node = topology.nodeSeat("n1", "172.18.0.11");
+    const node = stage.topology.nodeSeat("n1", "172.18.0.11");
     expect(await arrives(node, seat("c"))).toBe(true);
     expect(await others()).toEqual([true, true, true]);
     const dropped = [...(await enforcer.counters())].filter(([, { packets }]) => packets > 0n);
@@ -102,7 +89,12 @@ describeKernel("a table without room", () => {
 
   test("numbers that garbage still has are made free by a new table in one transaction", async () => {
     const plan = compile({ ...world, policies: [open("a")] });
-    const enforcer = await Enforcer.start(plan, { node: "n1", runner, mostSubjects: 3, collectAfter: 3_600_000 });
+    const enforcer = await Enforcer.start(plan, {
+      node: "n1",
+      runner: stage.runner,
+      mostSubjects: 3,
+      collectAfter: 3_600_000,
+    });
     for (let k = 0; k < 10; k++) {
       const ingress = [{ from: [app("free")], ports: [{ port: ports }, { protocol: "UDP", port: ports }] }];
       const stats = await enforcer.apply(plan, plan.apply([put(policyNamed("a", { ...app("a"), ingress }))]));

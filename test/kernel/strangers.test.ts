@@ -1,16 +1,15 @@
 /** Addresses of this node's pod space without a known pod, and addresses that pass from one pod to another. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Seat } from "../../src/netns/sockets.ts";
 import { Enforcer, type EnforcerOptions, removeTable } from "../../src/nftables/enforcer.ts";
-import { openRunner, type Runner } from "../../src/nftables/runner.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { LivePlan } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicySpec } from "../../src/policy/model/policy.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
 import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
-import { Topology } from "../../src/sandbox/topology.ts";
 import { TcpFlow, UdpFlow } from "./flows.ts";
-import { describeKernel, requireKernel } from "./support.ts";
+import { kernelStage } from "./stage.ts";
+import { describeKernel } from "./support.ts";
 
 const pod = (name: string, ips: readonly string[], more: Partial<Pod> = {}): Pod =>
   podNamed(name, { ips, node: "n1", ...more });
@@ -43,24 +42,13 @@ const isolated = (app: string): NetworkPolicySpec => ({
 });
 
 describeKernel("pod space", () => {
-  let topology: Topology;
-  let runner: Runner;
+  const stage = kernelStage(there);
   let ports = 21000;
 
-  beforeAll(async () => {
-    requireKernel();
-    topology = Topology.build(there);
-    runner = await openRunner({ netns: topology.node("n1").fd });
-  });
-
-  afterAll(async () => {
-    await runner.close();
-    topology.close();
-  });
-
   const seat = ({ name, ips }: Pod, family: "IPv4" | "IPv6"): Seat =>
-    topology.podSeat(`shop/${name}`, ips[family === "IPv4" ? 0 : 1]!);
-  const node = (family: "IPv4" | "IPv6"): Seat => topology.nodeSeat("n1", nodes[0]!.ips[family === "IPv4" ? 0 : 1]!);
+    stage.topology.podSeat(`shop/${name}`, ips[family === "IPv4" ? 0 : 1]!);
+  const node = (family: "IPv4" | "IPv6"): Seat =>
+    stage.topology.nodeSeat("n1", nodes[0]!.ips[family === "IPv4" ? 0 : 1]!);
 
   async function arrives(from: Seat, to: Seat): Promise<boolean> {
     const flow = new UdpFlow(from, to, ports++);
@@ -75,12 +63,12 @@ describeKernel("pod space", () => {
     test: (enforcer: Enforcer, plan: LivePlan) => Promise<void>,
   ): Promise<void> {
     const plan = compile(world);
-    const enforcer = await Enforcer.start(plan, { node: "n1", runner, ...options });
+    const enforcer = await Enforcer.start(plan, { node: "n1", runner: stage.runner, ...options });
     try {
       await test(enforcer, plan);
     } finally {
       await enforcer.stop();
-      await removeTable(runner);
+      await removeTable(stage.runner);
     }
   }
 
@@ -134,7 +122,7 @@ describeKernel("pod space", () => {
       await enforcer.hold(space);
       expect(await flow.there()).toBe(false);
       await enforcer.stop();
-      const second = await Enforcer.start(compile(known), { node: "n1", runner, held: space });
+      const second = await Enforcer.start(compile(known), { node: "n1", runner: stage.runner, held: space });
       expect(await second.repair()).toEqual([]);
       expect(await flow.back()).toBe(false);
       await second.hold(["10.244.1.128/25"]);
@@ -146,7 +134,7 @@ describeKernel("pod space", () => {
   });
 
   test("no flow passes from one pod to the next that has its address", async () => {
-    const flows = (): Promise<string> => runner.run("list table inet bulkhead");
+    const flows = (): Promise<string> => stage.runner.run("list table inet bulkhead");
     await enforcing(
       { ...known, policies: [policyNamed("p", isolated("a"))] },
       { held: space },
@@ -156,8 +144,8 @@ describeKernel("pod space", () => {
         expect(await old.there()).toBe(true);
         const put = (object: Pod) => enforcer.apply(plan, plan.apply([{ op: "put", kind: "pod", object }]));
         const forgotten: string[][] = [];
-        const forget = runner.forgetFlows;
-        runner.forgetFlows = (addresses) => {
+        const forget = stage.runner.forgetFlows;
+        stage.runner.forgetFlows = (addresses) => {
           forgotten.push([...addresses].sort());
           return forget(addresses);
         };
@@ -171,13 +159,13 @@ describeKernel("pod space", () => {
           // Over a restart too.
           await enforcer.stop();
           plan.apply([{ op: "put", kind: "pod", object: { ...a, uid: "third" } }]);
-          const next = await Enforcer.start(plan, { node: "n1", runner, held: space });
+          const next = await Enforcer.start(plan, { node: "n1", runner: stage.runner, held: space });
           expect(forgotten).toHaveLength(2);
           await next.stop();
           expect(await other.there()).toBe(true);
           expect(await other.back()).toBe(true);
         } finally {
-          runner.forgetFlows = forget;
+          stage.runner.forgetFlows = forget;
           for (const one of [old, other]) one.close();
         }
       },
@@ -185,22 +173,22 @@ describeKernel("pod space", () => {
   });
 
   test("removing says whether there was a table, and leaves others' bits of marks", async () => {
-    await runner.run(
+    await stage.runner.run(
       "table inet other {\nchain c {\ntype filter hook forward priority -6; policy accept;\nct mark set ct mark & 0xffff0000 | 0x00000a0b meta mark set 0x4000\n}\n}\n",
     );
     await enforcing({ ...known, policies: [policyNamed("p", isolated("a"))] }, {}, async (enforcer) => {
       const flow = new UdpFlow(seat(b, "IPv4"), seat(a, "IPv4"), ports++);
       for (let i = 0; i < 3; i++) expect(await flow.there()).toBe(true);
       await enforcer.stop();
-      expect(await removeTable(runner)).toBe(true);
-      expect(await removeTable(runner)).toBe(false);
+      expect(await removeTable(stage.runner)).toBe(true);
+      expect(await removeTable(stage.runner)).toBe(false);
       const seen =
         "table inet seen {\nchain c {\ntype filter hook forward priority -7; policy accept;\nct mark 0x00000a0b counter\n}\n}\n";
-      await runner.run(seen);
+      await stage.runner.run(seen);
       expect(await flow.there()).toBe(true);
-      expect(await runner.run("list table inet seen")).toContain("counter packets 1 ");
+      expect(await stage.runner.run("list table inet seen")).toContain("counter packets 1 ");
       flow.close();
-      await runner.run("delete table inet seen\ndelete table inet other\n");
+      await stage.runner.run("delete table inet seen\ndelete table inet other\n");
     });
   });
 });

@@ -5,6 +5,7 @@
 import type { Manifest } from "../../bench/worlds.ts";
 import { lines } from "../../src/kube/lines.ts";
 import { namespacedName, type Pod } from "../../src/policy/model/world.ts";
+import { podNamed } from "../../src/policy/objects.arbitrary.ts";
 import type { Topology } from "../../src/sandbox/topology.ts";
 import { type Api, isNotFound } from "./api.ts";
 import { nodeAddresses, nodeName, podAddresses, runningStatus } from "./crowd.ts";
@@ -205,20 +206,8 @@ const isObjectOnly = (podIPs: readonly { readonly ip: string }[]): boolean =>
   podIPs.some(({ ip }) => Number(/^[0-9.]+\.(\d+)$/.exec(ip)?.[1] ?? 0) > lastAddress);
 
 /** What the topology builds a namespace by. */
-const topologyPod = ({ namespace, name, ips }: LightPod, node: string): Pod => ({
-  namespace,
-  name,
-  ips,
-  node,
-  labels: {},
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-});
+const topologyPod = ({ namespace, name, ips }: LightPod, node: string): Pod =>
+  podNamed(name, { namespace, ips, node, labels: {} });
 
 /** A pod for a light node, as someone would create it. */
 export function podManifest(pod: {
