@@ -6,7 +6,6 @@ import { NftablesError } from "../nftables/runner.ts";
 import { compile } from "../policy/compile/live-plan.ts";
 import { type Change, type LivePlan, type PlanDelta, policyKey } from "../policy/compile/plan.ts";
 import { formatPolicyRef, policyRef } from "../policy/model/policy.ts";
-import type { World } from "../policy/model/world.ts";
 import { aborted } from "./aborted.ts";
 import type { Condition } from "./condition.ts";
 import type { EarlyAddresses } from "./early-addresses.ts";
@@ -158,20 +157,26 @@ export class Follower {
   }
 
   async #begin(): Promise<void> {
-    const begun = performance.now();
-    this.#plan = compile(await this.#firstWorld(), { node: this.#options.node });
-    this.#quarantine.suspectAll(this.#plan);
-    this.#options.witness.saw([]);
+    const asked = performance.now();
+    const { plan, begun } = await this.#firstPlan();
+    const { log, witness } = this.#options;
+    const { size: pods } = plan.pods;
+    const { size: policies } = plan.policies;
+    log.info({ milliseconds: Math.round(begun - asked), pods, policies }, "the cluster has been read");
+    this.#plan = plan;
+    this.#quarantine.suspectAll(plan);
+    witness.saw([]);
     await this.#bring(nothing, null, begun);
   }
 
   /** A method of its own: nothing keeps the first world once it is compiled. */
-  async #firstWorld(): Promise<World> {
-    const { feed, early, signal } = this.#options;
+  async #firstPlan(): Promise<{ readonly plan: LivePlan; readonly begun: number }> {
+    const { feed, early, node, signal } = this.#options;
     const first = await Promise.race([feed.first, aborted(signal)]);
     if (first === undefined) throw signal.reason;
+    const begun = performance.now();
     for (const problem of first.problems) this.#note(problem);
-    return early.world(first.world);
+    return { plan: compile(early.world(first.world), { node }), begun };
   }
 
   async #work(work: Work | null): Promise<void> {

@@ -23,13 +23,13 @@ export function witnessOf({ node, log, events, metrics, saw }: WitnessDeps): Wit
     applied(passage, transactions) {
       metrics.applied(passage, transactions);
       const { received, begun, planned, inForce } = passage;
-      if (isFirst) log.info({ milliseconds: rounded(inForce - begun) }, "the first rules are in force");
+      const parts = { plan: rounded(planned - begun), kernel: rounded(inForce - planned) };
+      if (isFirst) log.info({ milliseconds: rounded(inForce - begun), ...parts }, "the first rules are in force");
       else if (transactions.length > 0)
         log.debug(
           {
             watch: received === null ? null : rounded(begun - received),
-            plan: rounded(planned - begun),
-            kernel: rounded(inForce - planned),
+            ...parts,
             transactions: transactions.map(({ purpose, operations }) => `${purpose} ${operations}`),
           },
           "changes are in force",
