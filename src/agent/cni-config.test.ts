@@ -29,7 +29,7 @@ const active = (): { name: string; types: string[] } | null => {
   const { name, plugins } = JSON.parse(readFileSync(join(folder, first), "utf8"));
   return { name, types: plugins.map(({ type }: { type: string }) => type) };
 };
-const chained = (name: string) => ({ name, types: ["bridge", "bulkhead"] });
+const chained = (name: string) => ({ name, types: ["bulkhead", "bridge", "bulkhead"] });
 const put = (file: string, text: string): void => writeFileSync(join(folder, file), text);
 const keep = (interval: number, grace = 60_000): void => {
   keeper = keepCniConfig({ folder, settings: {}, onState: (state) => states.push(state), interval, grace });
@@ -52,7 +52,7 @@ describe("the node's chain", () => {
     put("10-a.conflist", source("a"));
     keep(never);
     expect(active()).toEqual(chained("a"));
-    expect(keeper!.state).toEqual({ kind: "chained", source: "10-a.conflist" });
+    expect(keeper!.state).toEqual({ kind: "chained", source: "10-a.conflist", gate: true });
   });
 
   test("waits for the first network plugin", async () => {

@@ -5,8 +5,8 @@ import type { PluginSettings } from "../cni/conflist.ts";
 
 /** How the node's chain stands. */
 export type CniConfigState =
-  /** Pods of the network of this file are held until they are programmed. */
-  | { readonly kind: "chained"; readonly source: string }
+  /** Pods of the network of this file are held until they are programmed; with a gate their networks are too. */
+  | { readonly kind: "chained"; readonly source: string; readonly gate: boolean }
   /** There is no network plugin yet. */
   | { readonly kind: "waiting" }
   /** The configuration can't be read or written; what was in force before is left as it is. */
@@ -41,11 +41,11 @@ export function keepCniConfig(options: CniConfigOptions): CniConfigKeeper {
 
   const look = (): CniConfigState => {
     try {
-      const { source, write, remove } = layCopy(folder, settings);
+      const { source, write, gate, remove } = layCopy(folder, settings);
       if (source !== null) {
         sourceless = undefined;
         if (write !== null) onWrite?.(write.name);
-        return { kind: "chained", source };
+        return { kind: "chained", source, gate };
       }
       sourceless ??= performance.now();
       if (remove.length > 0 && performance.now() - sourceless >= grace) takeCopiesAway(folder);

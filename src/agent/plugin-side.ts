@@ -50,7 +50,8 @@ export async function servePlugin(
         condition = { name, state: "warning", text: `no network plugin in ${confDir} yet` };
         log.warn({}, condition.text);
       } else {
-        condition = { name, state: "ok", text: `pods of ${state.source} are held until they are programmed` };
+        const text = `pods of ${state.source} are held until they are programmed`;
+        condition = { name, state: "ok", text: state.gate ? text : `${text}; no gate before its first plugin` };
         log.info({}, condition.text);
       }
     },

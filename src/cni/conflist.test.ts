@@ -23,14 +23,29 @@ const fileName = fc
   .filter((name) => !name.endsWith(".bulkhead.conflist"));
 
 describe("the copy", () => {
-  test("has the network's name, and Bulkhead as its last plugin", () => {
-    const { name, text } = withBulkhead(flannel, { timeoutSeconds: 30 });
+  test("has the network's name, and Bulkhead as its first and its last plugin", () => {
+    const { name, text } = withBulkhead(flannel, { socket: "/x", timeoutSeconds: 30 });
     expect(name).toBe("10-flannel.bulkhead.conflist");
     const source = JSON.parse(flannel.text);
     const { plugins, ...rest } = JSON.parse(text);
     expect(rest).toEqual({ name: "cbr0", cniVersion: "0.3.1" });
-    expect(plugins.slice(0, -1)).toEqual(source.plugins);
-    expect(plugins.at(-1)).toMatchObject({ type: "bulkhead", timeoutSeconds: 30 });
+    expect(plugins.slice(1, -1)).toEqual(source.plugins);
+    const entry = { type: "bulkhead", socket: "/x", timeoutSeconds: 30 };
+    expect(plugins[0]).toEqual({ ...entry, gate: true });
+    expect(plugins.at(-1)).toEqual({ ...entry, source: { file: flannel.name, sha256: expect.any(String) } });
+  });
+
+  test.each([
+    ["cilium-cni, which refuses a previous result", { type: "cilium-cni" }, false],
+    ["a plugin that nobody has read", { type: "cassowary" }, false],
+    ["ipvlan that takes its master from the result", { type: "ipvlan" }, false],
+    ["ipvlan with a master", { type: "ipvlan", master: "eth0" }, true],
+    ["bridge", { type: "bridge" }, true],
+  ])("before %s: is there a gate?", (_, first, gate) => {
+    const source = file("10-a.conflist", { name: "a", plugins: [first, { type: "portmap" }] });
+    const types = JSON.parse(withBulkhead(source, {}).text).plugins.map(({ type }: { type: string }) => type);
+    expect(types).toEqual([...(gate ? ["bulkhead"] : []), first.type, "portmap", "bulkhead"]);
+    expect(planConf([source], {}).gate).toBe(gate);
   });
 
   test("of any list keeps everything else", () => {
@@ -50,8 +65,8 @@ describe("the copy", () => {
       withBulkhead(file("87-podman.conf", { type: "bridge", name: "n", cniVersion: "0.4.0", mtu: 9000 }), {}).text,
     );
     expect(copy).toMatchObject({ name: "n", cniVersion: "0.4.0" });
-    expect(copy.plugins[0]).toEqual({ type: "bridge", name: "n", cniVersion: "0.4.0", mtu: 9000 });
-    expect(copy.plugins).toHaveLength(2);
+    expect(copy.plugins[1]).toEqual({ type: "bridge", name: "n", cniVersion: "0.4.0", mtu: 9000 });
+    expect(copy.plugins).toHaveLength(3);
   });
 
   test("comes right before its source in the order of names", () => {
@@ -84,8 +99,8 @@ describe("what to do with a folder", () => {
   const copy = withBulkhead(flannel, {});
 
   test("a copy of the first file, once", () => {
-    expect(planConf([flannel], {})).toEqual({ source: flannel.name, write: copy, remove: [] });
-    expect(planConf([flannel, copy], {})).toEqual({ source: flannel.name, write: null, remove: [] });
+    expect(planConf([flannel], {})).toEqual({ source: flannel.name, write: copy, gate: true, remove: [] });
+    expect(planConf([flannel, copy], {})).toEqual({ source: flannel.name, write: null, gate: true, remove: [] });
   });
 
   test("again when the source, or the settings, are others", () => {
@@ -111,17 +126,28 @@ describe("what to do with a folder", () => {
     expect(planConf([flannel, file(copy.name, value)], {}).write).toBeNull();
   });
 
-  test("a copy that someone spoilt, or took our plugin out of, is made again", () => {
-    for (const text of ["", "{", flannel.text]) expect(planConf([flannel, { ...copy, text }], {}).write).toEqual(copy);
+  test("a copy that someone spoilt, or took one of our entries out of, is made again", () => {
+    const { plugins, ...rest } = JSON.parse(copy.text);
+    const without = (index: number) => JSON.stringify({ ...rest, plugins: plugins.toSpliced(index, 1) });
+    for (const text of ["", "{", flannel.text, without(0), without(-1)])
+      expect(planConf([flannel, { ...copy, text }], {}).write).toEqual(copy);
+  });
+
+  test("a copy without a gate, of an earlier version, is made again with its settings", () => {
+    const settings = { socket: "/x", timeoutSeconds: 30 };
+    const value = JSON.parse(withBulkhead(flannel, settings).text);
+    value.plugins.shift();
+    expect(planConf([flannel, file(copy.name, value)], {}).write).toEqual(withBulkhead(flannel, settings));
   });
 
   test("copies of what is no longer first go", () => {
     expect(planConf([flannel, copy, other], {})).toEqual({
       source: other.name,
       write: withBulkhead(other, {}),
+      gate: true,
       remove: [copy.name],
     });
-    expect(planConf([copy], {})).toEqual({ source: null, write: null, remove: [copy.name] });
-    expect(planConf([], {})).toEqual({ source: null, write: null, remove: [] });
+    expect(planConf([copy], {})).toEqual({ source: null, write: null, gate: false, remove: [copy.name] });
+    expect(planConf([], {})).toEqual({ source: null, write: null, gate: false, remove: [] });
   });
 });

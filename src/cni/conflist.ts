@@ -2,9 +2,9 @@
  * How Bulkhead gets into a node's chain of plugins. Container runtimes use the first file of the folder in the order of
  * names (containerd's go-cni, CRI-O's ocicni). The network plugin's own file is left alone, as many rewrite it whenever
  * they start, also after a reboot, and an entry inside it would be lost until the agent is back. Instead a copy with
- * Bulkhead as its last plugin is laid before it: `10-flannel.bulkhead.conflist` sorts right before `10-flannel.conflist`
- * (and before `.conf` and `.json`), has the same network name (which the addresses in use are filed under), and stays in
- * force whatever happens to the original.
+ * Bulkhead as its first and last plugin is laid before it: `10-flannel.bulkhead.conflist` sorts right before
+ * `10-flannel.conflist` (and before `.conf` and `.json`), has the same network name (which the addresses in use are filed
+ * under), and stays in force whatever happens to the original.
  */
 import { createHash } from "node:crypto";
 import { defaultSocket } from "./protocol.ts";
@@ -67,13 +67,50 @@ function asList(file: ConfFile): { readonly list: JsonObject; readonly plugins: 
   return { list: conf, plugins };
 }
 
-/** Our entry of the copy. `source` is for us: which text the copy was made from. */
-const entryFor = ({ name, text }: ConfFile, { socket, timeoutSeconds }: PluginSettings): JsonObject => ({
-  type: pluginType,
-  ...(socket === undefined || socket === defaultSocket ? {} : { socket }),
-  ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
-  source: { file: name, sha256: digest(text) },
-});
+/**
+ * Network plugins whose ADD makes nothing of a previous result, read in their sources: the reference plugins 1.9, Flannel's,
+ * Calico's, the AWS VPC CNI's and kindnet's. A gate hands an empty one to what comes after it, and the first plugin of a
+ * list is never given one otherwise (specification, section 4): Cilium refuses to work with it, others take themselves for
+ * chained ones.
+ */
+const gateable: ReadonlySet<string> = new Set([
+  "bridge",
+  "ptp",
+  "macvlan",
+  "vlan",
+  "host-device",
+  "flannel",
+  "calico",
+  "aws-cni",
+  "cni-kindnet",
+]);
+
+/** ipvlan without a `master` takes it from the previous result. */
+const canFollowGate = ({ type, master }: JsonObject): boolean =>
+  gateable.has(String(type)) || (type === "ipvlan" && typeof master === "string" && master !== "");
+
+/** Our entries of the copy: `gate` is null where there can be none. */
+interface Entries {
+  readonly gate: JsonObject | null;
+  readonly holder: JsonObject;
+}
+
+/** `source` is for us: which text the copy was made from. @throws ConfError when there is no network plugin */
+function entriesFor(source: ConfFile, { socket, timeoutSeconds }: PluginSettings): Entries {
+  const first = asList(source).plugins.find((plugin) => !isBulkhead(plugin));
+  if (first === undefined) throw new ConfError(`${source.name} has no network plugin`);
+  const entry = {
+    type: pluginType,
+    ...(socket === undefined || socket === defaultSocket ? {} : { socket }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+  };
+  return {
+    gate: canFollowGate(first) ? { ...entry, gate: true } : null,
+    holder: { ...entry, source: { file: source.name, sha256: digest(source.text) } },
+  };
+}
+
+const inOrder = ({ gate, holder }: Entries): readonly JsonObject[] => (gate === null ? [holder] : [gate, holder]);
 
 /** The settings in a copy; none in what can't be read. */
 function settingsIn(copy: ConfFile): PluginSettings {
@@ -88,12 +125,12 @@ function settingsIn(copy: ConfFile): PluginSettings {
   }
 }
 
-/** The source with Bulkhead as its last plugin; all else is kept. @throws ConfError */
+/** The source with Bulkhead as its last plugin, and as its first where there can be a gate; all else is kept. @throws ConfError */
 export function withBulkhead(source: ConfFile, settings: PluginSettings): ConfFile {
   const { list, plugins } = asList(source);
   const others = plugins.filter((plugin) => !isBulkhead(plugin));
-  if (others.length === 0) throw new ConfError(`${source.name} has no network plugin`);
-  const chained = { ...list, plugins: [...others, entryFor(source, settings)] };
+  const { gate, holder } = entriesFor(source, settings);
+  const chained = { ...list, plugins: [...(gate === null ? [] : [gate]), ...others, holder] };
   return { name: ownName(source.name), text: `${JSON.stringify(chained, null, 2)}\n` };
 }
 
@@ -104,7 +141,7 @@ export function withBulkhead(source: ConfFile, settings: PluginSettings): ConfFi
 function isCurrent(copy: ConfFile, source: ConfFile, settings: PluginSettings): boolean {
   try {
     const own = asList(copy).plugins.filter(isBulkhead);
-    return own.length === 1 && JSON.stringify(own[0]) === JSON.stringify(entryFor(source, settings));
+    return JSON.stringify(own) === JSON.stringify(inOrder(entriesFor(source, settings)));
   } catch {
     return false;
   }
@@ -115,6 +152,8 @@ export interface Plan {
   readonly source: string | null;
   /** What to write, first of all; null when the copy is as it should be. */
   readonly write: ConfFile | null;
+  /** Is there a gate before the network plugin? */
+  readonly gate: boolean;
   /** Copies of files that are gone, or no longer the first. */
   readonly remove: readonly string[];
 }
@@ -128,13 +167,14 @@ export function planConf(files: readonly ConfFile[], settings: PluginSettings): 
     .filter(({ name }) => isConf(name) && !isOwn(name))
     .reduce<ConfFile | null>((least, file) => (least === null || file.name < least.name ? file : least), null);
   const copies = files.filter(({ name }) => isOwn(name));
-  if (first === null) return { source: null, write: null, remove: copies.map(({ name }) => name) };
+  if (first === null) return { source: null, write: null, gate: false, remove: copies.map(({ name }) => name) };
   const told = Object.assign({}, ...copies.map(settingsIn), settings) as PluginSettings;
   const wanted = withBulkhead(first, told);
   const standing = copies.find(({ name }) => name === wanted.name);
   return {
     source: first.name,
     write: standing !== undefined && isCurrent(standing, first, told) ? null : wanted,
+    gate: entriesFor(first, told).gate !== null,
     remove: copies.map(({ name }) => name).filter((name) => name !== wanted.name),
   };
 }

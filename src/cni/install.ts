@@ -15,6 +15,8 @@ export interface InstallReport {
   readonly source: string | null;
   /** The file that was written; null when it was right already. */
   readonly written: string | null;
+  /** Is there a gate before the network plugin? */
+  readonly gate: boolean;
 }
 
 /**
@@ -23,8 +25,8 @@ export interface InstallReport {
  */
 export function installCni({ program, conf }: HostFolders, settings: PluginSettings): InstallReport {
   const installed = installProgram(program);
-  const { source, write } = layCopy(conf, settings);
-  return { program: installed, source, written: write?.name ?? null };
+  const { source, write, gate } = layCopy(conf, settings);
+  return { program: installed, source, written: write?.name ?? null, gate };
 }
 
 export interface UninstallReport {

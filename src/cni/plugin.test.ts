@@ -62,6 +62,43 @@ describe("without an agent", () => {
   });
 });
 
+describe("the gate", () => {
+  const gate = { gate: true, prevResult: undefined };
+
+  test("ADD fails without an agent, and nothing has been made: try again later", async () => {
+    expect(await call("ADD", { with: gate })).toMatchObject({
+      exitCode: 1,
+      output: { code: 11, msg: expect.stringMatching(/^pod shop\/web-0 waits: the bulkhead agent .*no such file/) },
+    });
+  });
+
+  test("a pod that is there needs nothing of it: CHECK, DEL and GC succeed", async () => {
+    for (const command of ["CHECK", "DEL", "GC"])
+      expect(await call(command, { with: { gate: true, socket: 7 } })).toEqual({ exitCode: 0, output: null });
+  });
+
+  test("STATUS: not available", async () => {
+    expect(await call("STATUS", { with: { ...gate, cniVersion: "1.1.0" } })).toMatchObject({ output: { code: 50 } });
+  });
+
+  test("who is no Kubernetes passes, with an empty result or with the one before", async () => {
+    for (const cniVersion of ["0.3.1", "1.1.0"])
+      expect(await call("ADD", { args: "", with: { ...gate, cniVersion } })).toEqual({
+        exitCode: 0,
+        output: { cniVersion, interfaces: [], ips: [], routes: [], dns: {} },
+      });
+    expect(await call("ADD", { args: "", with: { ...gate, cniVersion: "0.2.0" } })).toEqual({
+      exitCode: 0,
+      output: { cniVersion: "0.2.0", dns: {} },
+    });
+    expect(await call("ADD", { args: "", with: { gate: true } })).toEqual({ exitCode: 0, output: prevResult });
+  });
+
+  test("an entry whose gate is not `true` is none", async () => {
+    expect(await call("ADD", { with: { gate: "true", prevResult: undefined } })).toMatchObject({ output: { code: 7 } });
+  });
+});
+
 describe("calls that can't be understood", () => {
   test.each([
     ["another specification", "ADD", { with: { cniVersion: "2.0.0" } }, 1],

@@ -1,7 +1,9 @@
 /**
- * The chained CNI plugin: it stands last in the chain, and ADD succeeds when the agent says that the rules of the pod are
- * in force. It runs on the host, where there is nothing but the `node` that was installed beside it: this file and what
- * it imports use node: alone, and are copied as they are (`program.ts`).
+ * The chained CNI plugin. As the last of the chain it holds: ADD succeeds when the agent says that the rules of the pod are
+ * in force. As the first, with `gate` in its entry, it lets no network be made before the agent says that it can admit pods:
+ * its rules are in force then, and pass nothing to an address that it does not know yet. It runs on the host, where there
+ * is nothing but the `node` that was installed beside it: this file and what it imports use node: alone, and are copied as
+ * they are (`program.ts`).
  */
 import { readFileSync, writeSync } from "node:fs";
 import { ask, Unreachable } from "./ask.ts";
@@ -12,6 +14,7 @@ import {
   cniVersionOf,
   cniVersions,
   convertResult,
+  emptyResult,
   errorCode,
   isObject,
   type JsonObject,
@@ -25,6 +28,8 @@ const defaultTimeout = 60;
 const longestTimeout = 110;
 /** Seconds for what must not wait: a pod that goes away, and a question about the present state. */
 const shortTimeout = 5;
+/** Seconds for the gate. An agent that is being replaced is back by then; nothing has been made yet that would have to wait. */
+const gateTimeout = 10;
 
 interface Settings {
   readonly socket: string;
@@ -89,17 +94,29 @@ class Call {
     this.#config = config;
   }
 
+  /** ADD of the gate. @returns the result, as text: an empty one, or that of the plugins before it */
+  async pass(): Promise<string> {
+    needVariables(this.#env, "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME");
+    const version = cniVersionOf(this.#config);
+    const { prevResult } = this.#config;
+    const result = isObject(prevResult) ? convertResult(prevResult, version) : emptyResult(version);
+    await this.#mustAccept(() => this.#ask("status", null, [], { within: gateTimeout, retry: true }));
+    return JSON.stringify(result);
+  }
+
   /** @returns the result, as text */
   async add(): Promise<string> {
     needVariables(this.#env, "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME");
     const result = convertResult(previousResult(this.#config), cniVersionOf(this.#config));
-    await this.#mustAccept("add", addressesOf(result));
+    const ips = addressesOf(result);
+    await this.#mustAccept((pod) => this.#ask("add", pod, ips, { within: longestTimeout, retry: true }));
     return JSON.stringify(result);
   }
 
   async check(): Promise<void> {
     needVariables(this.#env, "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME");
-    await this.#mustAccept("check", addressesOf(previousResult(this.#config)));
+    const ips = addressesOf(previousResult(this.#config));
+    await this.#mustAccept((pod) => this.#ask("check", pod, ips));
   }
 
   /** Never fails: nothing must keep a pod from going away, and the agent sees from the API server that it is gone. */
@@ -117,20 +134,25 @@ class Call {
       throw new CniError(errorCode.notAvailable, "bulkhead can't admit pods now", response.message);
   }
 
-  async #ask(operation: Operation, pod: PodName | null, ips: readonly string[]): Promise<Response> {
+  /** `within`: seconds; the entry's own `timeoutSeconds` may be shorter. */
+  async #ask(
+    operation: Operation,
+    pod: PodName | null,
+    ips: readonly string[],
+    { within, retry } = { within: shortTimeout, retry: false },
+  ): Promise<Response> {
     const { socket, timeoutSeconds } = settingsOf(this.#config);
-    const waits = operation === "add";
-    const seconds = waits ? timeoutSeconds : Math.min(shortTimeout, timeoutSeconds);
-    return ask(socket, { operation, pod, ips }, { timeout: seconds * 1000, retry: waits });
+    return ask(socket, { operation, pod, ips }, { timeout: Math.min(within, timeoutSeconds) * 1000, retry });
   }
 
-  async #mustAccept(operation: "add" | "check", ips: readonly string[]): Promise<void> {
+  /** Callers that are no Kubernetes need nobody's consent. */
+  async #mustAccept(question: (pod: PodName) => Promise<Response>): Promise<void> {
     const pod = podOf(this.#env);
     if (pod === null) return;
     const about = `pod ${pod.namespace}/${pod.name}`;
     let response: Response;
     try {
-      response = await this.#ask(operation, pod, ips);
+      response = await question(pod);
     } catch (error) {
       if (error instanceof ProtocolError)
         throw new CniError(errorCode.notAdmitted, `${about}: the bulkhead agent: ${error.message}`);
@@ -157,9 +179,11 @@ class Call {
 async function perform(env: Environment, config: JsonObject): Promise<string> {
   const command = env["CNI_COMMAND"];
   const call = new Call(env, config);
-  if (command === "ADD") return call.add();
-  if (command === "CHECK") await call.check();
-  else if (command === "DEL") await call.del();
+  // Of a pod that is there the gate knows nothing: CHECK and DEL are for the entry that holds.
+  const isGate = config["gate"] === true;
+  if (command === "ADD") return isGate ? call.pass() : call.add();
+  if (command === "CHECK") await (isGate ? undefined : call.check());
+  else if (command === "DEL") await (isGate ? undefined : call.del());
   else if (command === "STATUS") await call.status();
   // GC: the plugin keeps nothing on the host that could be left behind.
   else if (command !== "GC")

@@ -71,6 +71,12 @@ export function convertResult(result: JsonObject, version: CniVersion): JsonObje
   return { ...result, cniVersion: version, ...(result["ips"] === undefined ? {} : { ips }) };
 }
 
+/** What a plugin that adds nothing answers when no plugin stands before it ("Success" of the specification). */
+export const emptyResult = (version: CniVersion): JsonObject =>
+  formOf(version) === 0
+    ? { cniVersion: version, dns: {} }
+    : { cniVersion: version, interfaces: [], ips: [], routes: [], dns: {} };
+
 /** The sandbox's addresses in a result, without their prefix lengths. Those of the host's interfaces are left out. */
 export function addressesOf(result: JsonObject): string[] {
   const interfaces = list(result["interfaces"]);

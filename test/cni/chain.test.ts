@@ -28,17 +28,18 @@ const sandbox = (pod: string): Sandbox => {
   return { id: `sandbox-${sandboxes++}`, namespace, pod };
 };
 
-const interfacesOf = ({ namespace }: Sandbox): string[] =>
+const interfacesOf = ({ namespace }: Pick<Sandbox, "namespace">): string[] =>
   namespace.run(() => ({ text: readFileSync("/proc/thread-self/net/dev", "utf8") })).text.match(/\w+(?=:)/g) ?? [];
 
-/** What a runtime finds in a folder where a bridge network was installed, and then Bulkhead. */
-function chain(cniVersion: string, timeoutSeconds: number): Runtime {
+/** What a runtime finds in a folder where a network was installed, and then Bulkhead. */
+function chain(cniVersion: string, timeoutSeconds: number, type = "bridge"): Runtime {
   const conf = join(folder, `net.d-${sandboxes}-${cniVersion}`);
   mkdirSync(conf);
   const ranges = [[{ subnet: "10.9.0.0/24" }], [{ subnet: "fd00:9::/64" }]];
   const ipam = { type: "host-local", ranges, dataDir: join(folder, `ipam-${sandboxes}`) };
-  const bridge = { type: "bridge", bridge: `b${sandboxes}`, isGateway: true, ipam };
-  writeFileSync(join(conf, "10-lab.conflist"), JSON.stringify({ cniVersion, name: "lab", plugins: [bridge] }));
+  const network = { type, bridge: `b${sandboxes}`, isGateway: true, ipam };
+  const plugins = [network, { type: "tuning" }];
+  writeFileSync(join(conf, "10-lab.conflist"), JSON.stringify({ cniVersion, name: "lab", plugins }));
   installCni({ program: { folder: bin, onHost: bin }, conf }, { socket, timeoutSeconds });
   return new Runtime(node, [bin, referencePlugins], activeConf(conf));
 }
@@ -70,9 +71,14 @@ afterEach(async () => {
   for (const namespace of namespaces.splice(0)) namespace.close();
 });
 
-describeChain("behind the bridge plugin", () => {
-  test.each(["0.3.1", "0.4.0", "1.0.0"])("a pod of version %s comes, is checked and goes", async (version) => {
-    const runtime = chain(version, 30);
+describeChain("around a network plugin", () => {
+  test.each([
+    ["bridge", "0.3.1"],
+    ["bridge", "0.4.0"],
+    ["bridge", "1.0.0"],
+    ["ptp", "1.0.0"],
+  ])("%s: a pod of version %s comes, is checked and goes", async (type, version) => {
+    const runtime = chain(version, 30, type);
     const pod = sandbox("web-0");
     const result = await runtime.add(pod);
     const ips = result.ips.map(({ address }) => address.replace(/\/.*/, ""));
@@ -110,14 +116,30 @@ describeChain("behind the bridge plugin", () => {
     expect(error).toMatchObject({ type: "bulkhead", code: 100, message: expect.stringContaining("not within") });
   });
 
-  test("a rebooted node: no pod starts before the agent, then all do; and pods go without it", async () => {
+  test("an agent that goes away while a pod's network is made: the pod does not start", async () => {
+    const runtime = chain("1.0.0", 2);
+    gate.admission = async (signal) => {
+      await server!.close();
+      server = null;
+      signal.throwIfAborted();
+    };
+    const pod = sandbox("web-0");
+    await expect(runtime.add(pod)).rejects.toMatchObject({ type: "bulkhead", code: 11 });
+    expect(gate.seen).toHaveLength(1);
+    expect(interfacesOf(pod)).toContain("eth0");
+    await runtime.del(pod);
+    expect(interfacesOf(pod)).not.toContain("eth0");
+  });
+
+  test("a rebooted node: no pod gets a network before the agent, then all start; and pods go without it", async () => {
     await server!.close();
     server = null;
     const impatient = chain("1.0.0", 0.5);
     const pod = sandbox("web-0");
     await expect(impatient.add(pod)).rejects.toMatchObject({ type: "bulkhead", code: 11 });
-    await impatient.del(pod);
     expect(interfacesOf(pod)).not.toContain("eth0");
+    expect(interfacesOf({ namespace: node })).toEqual(["lo"]);
+    await impatient.del(pod);
     const runtime = chain("1.0.0", 30);
     gate.why = "the first list is not in yet";
     const pods = Array.from({ length: 5 }, (_, i) => runtime.add(sandbox(`web-${i}`)));

@@ -62,7 +62,11 @@ export class Runtime {
 
   async add(sandbox: Sandbox): Promise<Result> {
     let result: object | undefined;
-    for (const plugin of this.#list.plugins) result = (await this.#call("ADD", plugin, sandbox, result)) ?? undefined;
+    for (const plugin of this.#list.plugins) {
+      const next = await this.#call("ADD", plugin, sandbox, result);
+      if (next === null) throw new Error(`${plugin.type} ADD: no result`);
+      result = next;
+    }
     return result as Result;
   }
 

@@ -81,11 +81,17 @@ export async function run(action: Action | undefined, options: CniOptions, io: I
   };
   try {
     if (action === "install") {
-      const { program, source, written } = installCni(folders, settings);
+      const { program, source, written, gate } = installCni(folders, settings);
       io.stdout.write(`${program.path}: ${program.changed ? "installed" : "up to date"}\n`);
       if (source === null)
         io.stdout.write(`${conf}: no network plugin yet; the agent chains itself when there is one\n`);
-      else io.stdout.write(`${conf}/${source}: ${written === null ? "chained" : `chained now, by ${written}`}\n`);
+      else {
+        io.stdout.write(`${conf}/${source}: ${written === null ? "chained" : `chained now, by ${written}`}\n`);
+        if (!gate)
+          io.stdout.write(
+            `${conf}/${source}: no gate, as its first plugin may not bear one: a pod's network is made before the agent is ready\n`,
+          );
+      }
     } else if (action === "uninstall") {
       const { removedConf, removedProgram } = uninstallCni(folders, { keepProgram: options.keepProgram ?? false });
       for (const name of removedConf) io.stdout.write(`${conf}/${name}: removed\n`);
