@@ -1,9 +1,8 @@
 /**
  * The chained CNI plugin. As the last of the chain it holds: ADD succeeds when the agent says that the rules of the pod are
  * in force. As the first, with `gate` in its entry, it lets no network be made before the agent says that it can admit pods:
- * its rules are in force then, and pass nothing to an address that it does not know yet. It runs on the host, where there
- * is nothing but the `node` that was installed beside it: this file and what it imports use node: alone, and are copied as
- * they are (`program.ts`).
+ * its rules are in force then, and hold what it does not know yet. It runs on the host, where there is nothing but the `node`
+ * that was installed beside it: this file and what it imports use node: alone, and are copied as they are (`program.ts`).
  */
 import { readFileSync, writeSync } from "node:fs";
 import { ask, Unreachable } from "./ask.ts";
