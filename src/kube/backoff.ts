@@ -40,12 +40,17 @@ export class Backoff {
   }
 
   /**
-   * Waits for the current interval, plus up to as much again so that many clients spread; doubles it.
+   * How long to wait now, ms: the current interval, plus up to as much again so that many clients spread. Doubles it.
    * @param atLeast what the server asks for, ms; no more than 30 s of it are believed
    */
-  async wait(signal: AbortSignal, atLeast = 0): Promise<void> {
+  next(atLeast = 0): number {
     const interval = Math.max(this.#next, Math.min(atLeast, longest));
     this.#next = Math.min(this.#next * 2, longest / 2);
-    await this.#timing.sleep(interval * (1 + this.#timing.random()), signal);
+    return interval * (1 + this.#timing.random());
+  }
+
+  /** @param atLeast see `next` */
+  async wait(signal: AbortSignal, atLeast = 0): Promise<void> {
+    await this.#timing.sleep(this.next(atLeast), signal);
   }
 }

@@ -33,6 +33,11 @@ export class ApiError extends Error {
     return this.status === 410 || this.reason === "Expired" || this.reason === "Gone";
   }
 
+  /** A group, version or resource that is not served: a Status says so, or Go's own text when no path matches. */
+  get isUnknownKind(): boolean {
+    return this.status === 404 && (this.reason === "NotFound" || this.message.endsWith("404 page not found"));
+  }
+
   /** The server has not yet reached the resource version that was asked for. */
   get isAheadOfServer(): boolean {
     return this.causes.includes("ResourceVersionTooLarge") || this.message.includes("Too large resource version");

@@ -46,6 +46,12 @@ interface Watcher {
   end(): void;
 }
 
+/** All that a server knows at one moment. */
+export interface Snapshot {
+  readonly version: number;
+  readonly objects: ReadonlyMap<string, ReadonlyMap<string, FakeObject>>;
+}
+
 export interface FakeServerOptions {
   readonly tls?: { readonly key: Buffer; readonly cert: Buffer };
   /** Default true. */
@@ -65,7 +71,7 @@ export class FakeServer {
   readonly #options: FakeServerOptions;
   readonly #server: http.Server | https.Server | http2.Http2SecureServer;
   readonly #sockets = new Set<Socket>();
-  readonly #objects = new Map<string, Map<string, FakeObject>>();
+  #objects = new Map<string, Map<string, FakeObject>>();
   readonly #history: Event[] = [];
   readonly #watchers = new Set<Watcher>();
   readonly #faults = new Map<string, Fault[]>();
@@ -171,6 +177,18 @@ export class FakeServer {
     this.compact();
   }
 
+  snapshot(): Snapshot {
+    return { version: this.#version, objects: copied(this.#objects) };
+  }
+
+  /** Another server answers from now on, which has come so far, or the same one with a restored etcd. */
+  become({ version, objects }: Snapshot): void {
+    this.#version = version;
+    this.#objects = copied(objects);
+    this.compact();
+    this.reset();
+  }
+
   objects(path: string): readonly FakeObject[] {
     return [...(this.#objects.get(path)?.values() ?? [])];
   }
@@ -223,10 +241,9 @@ export class FakeServer {
       out.status(410, "Expired", "The provided continue parameter is too old");
       return;
     }
-    const limited = rest !== null || query.get("resourceVersion") !== "0";
     const size = this.#options.pageSize ?? Number(query.get("limit") ?? all.length);
-    const items = limited ? all.slice(from, from + size) : all;
-    const more = limited && from + size < all.length ? { continue: `${from + size}@${version}` } : {};
+    const items = all.slice(from, from + size);
+    const more = from + size < all.length ? { continue: `${from + size}@${version}` } : {};
     out.write(
       JSON.stringify({
         kind: "List",
@@ -248,6 +265,10 @@ export class FakeServer {
         "Invalid",
         "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
       );
+      return;
+    }
+    if (!initial && version > this.#version) {
+      out.status(504, "Timeout", `Too large resource version: ${version}, current: ${this.#version}`);
       return;
     }
     if (!initial && version < this.#compacted) {
@@ -275,6 +296,9 @@ export class FakeServer {
     }
   }
 }
+
+const copied = (objects: Snapshot["objects"]): Map<string, Map<string, FakeObject>> =>
+  new Map([...objects].map(([path, all]) => [path, new Map(all)]));
 
 const keyOf = ({ metadata: { namespace = "", name } }: FakeObject): string => `${namespace}/${name}`;
 

@@ -9,6 +9,7 @@ import type { Client } from "./client.ts";
 import { NetworkError } from "./errors.ts";
 import type { ClusterFeed, FeedBatch, PolicyProblem, SourceStatus } from "./feed.ts";
 import { podResource } from "./pods.ts";
+import { Reachability } from "./reachability.ts";
 import { Reflector, type ReflectorOptions, type Resource, type Sink } from "./reflector.ts";
 import { type FollowedPolicy, namespaceResource, nodeResource, policyResource, type WithUid } from "./resources.ts";
 
@@ -67,7 +68,12 @@ class Feed implements ClusterFeed {
     this.#assembly = new Assembly((change, problem) => this.#push(change, problem), options.mixedGenerations ?? false);
     const assembly = this.#assembly;
     const { timing = realTiming, watchSeconds, policies = allPolicies } = options;
-    const reflectorOptions: ReflectorOptions = { timing, ...(watchSeconds === undefined ? {} : { watchSeconds }) };
+    const reachability = new Reachability(timing, this.#stop.signal);
+    const reflectorOptions: ReflectorOptions = {
+      timing,
+      reachability,
+      ...(watchSeconds === undefined ? {} : { watchSeconds }),
+    };
     const follow = <T>(resource: Resource<T>, put: Sink<T>["put"], remove: Sink<T>["remove"]): Reflector<T> =>
       new Reflector(resource, client, this.#sink(put, remove), reflectorOptions);
     this.#namespaces = follow(

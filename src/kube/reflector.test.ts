@@ -3,8 +3,15 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { Pod } from "../policy/model/world.ts";
 import { realTiming, type Timing } from "./backoff.ts";
 import { type Client, openClient } from "./client.ts";
-import { type FakeObject, FakeServer, type FakeServerOptions, type Fault } from "./fake-server.arbitrary.ts";
+import {
+  type FakeObject,
+  FakeServer,
+  type FakeServerOptions,
+  type Fault,
+  type Snapshot,
+} from "./fake-server.arbitrary.ts";
 import { podResource } from "./pods.ts";
+import { Reachability } from "./reachability.ts";
 import { Reflector } from "./reflector.ts";
 
 const path = "/api/v1/pods";
@@ -49,6 +56,7 @@ class Subject {
     };
     this.reflector = new Reflector({ ...podResource(), optional: true }, client, sink, {
       timing: this.timing,
+      reachability: new Reachability(this.timing, this.#stop.signal),
       silence,
     });
   }
@@ -96,7 +104,8 @@ class Subject {
       const query = new URL(line.split(" ")[1]!, "http://fake").searchParams;
       if (query.has("sendInitialEvents")) return "watch list";
       if (query.has("watch")) return "watch";
-      return query.has("continue") ? "page" : `list from ${query.get("resourceVersion") ?? "the newest"}`;
+      expect(query.get("resourceVersion")).toBeNull(); // the newest, never any that a server may have
+      return query.has("continue") ? "page" : "list";
     });
   }
 }
@@ -123,7 +132,7 @@ describe("the first state", () => {
     await subject.settled();
     subject.server.put(path, pod("new"));
     await subject.settled();
-    expect(subject.asked()).toEqual(["watch list", "list from 0", "watch"]);
+    expect(subject.asked()).toEqual(["watch list", "list", "watch"]);
   });
 
   test("nothing is told before the bookmark; a WatchList that breaks off is followed by a list", async () => {
@@ -132,19 +141,8 @@ describe("the first state", () => {
       server.fail(path, { kind: "reset", after: 300 }, { kind: "status", status: 500 });
     });
     await subject.settled();
-    expect(subject.asked().slice(0, 3)).toEqual(["watch list", "list from 0", "watch list"]);
+    expect(subject.asked().slice(0, 3)).toEqual(["watch list", "list", "watch list"]);
     expect(subject.told).toHaveLength(5);
-  });
-
-  test("a list that takes the server too long is next read in pages", async () => {
-    const subject = await Subject.start({ pageSize: 2 }, (server) => {
-      some(server, 5);
-      const reset = { kind: "reset", after: 300 } as const;
-      server.fail(path, reset, { kind: "status", status: 504 }, reset);
-    });
-    await subject.settled();
-    const lists = ["watch list", "list from 0", "watch list", "list from the newest", "page", "page"];
-    expect(subject.asked().slice(0, lists.length)).toEqual(lists);
   });
 
   test("pages, and one that has expired", async () => {
@@ -159,18 +157,63 @@ describe("the first state", () => {
         ] as const),
       );
     });
+    await expect.poll(() => subject.asked()).toEqual(["watch list", "list", "list", "page", "page", "watch"]);
+  });
+});
+
+describe("a server that is behind", () => {
+  /** Knows p0 and p1; `old` is the server before p1. */
+  const started = async (): Promise<{ subject: Subject; old: Snapshot }> => {
+    const subject = await Subject.start({}, (server) => some(server, 1));
+    const old = subject.server.snapshot();
+    subject.server.put(path, pod("p1"));
+    await subject.settled();
+    subject.told.length = 0;
+    return { subject, old };
+  };
+
+  test("can't go on with a watch, and its older state is not taken", async () => {
+    const { subject, old } = await started();
+    const now = subject.server.snapshot();
+    subject.server.become(old);
     await expect
-      .poll(() => subject.asked())
-      .toEqual(["watch list", "list from 0", "list from the newest", "page", "page", "watch"]);
+      .poll(() => subject.reflector.status.error)
+      .toMatch(/newest pods of the server are older than .*: 11 < 12/);
+    subject.server.become(now);
+    subject.server.put(path, pod("p2"));
+    await subject.settled();
+    expect(subject.told).toEqual(["put shop/p2 (p2)"]);
   });
 
-  test("a server behind the version that was asked for", async () => {
-    const subject = await Subject.start({ watchList: false }, (server) => {
-      some(server, 1);
-      const body = { code: 504, reason: "Timeout", details: { causes: [{ reason: "ResourceVersionTooLarge" }] } };
-      server.fail(path, { kind: "status", status: 422 }, { kind: "status", status: 504, body });
-    });
-    await expect.poll(() => subject.asked()).toEqual(["watch list", "list from 0", "list from the newest", "watch"]);
+  test("is believed after a while: etcd was restored from a backup", async () => {
+    const { subject, old } = await started();
+    subject.server.become(old);
+    await subject.settled();
+    expect(subject.told).toEqual(["remove shop/p1 (p1)"]);
+    expect(subject.asked().filter((what) => what === "watch list")).toHaveLength(6);
+    subject.server.put(path, pod("p2"));
+    await subject.settled();
+  });
+
+  test("can't bring back what was, by events and bookmarks of before", async () => {
+    const { subject } = await started();
+    const before = {
+      ...pod("p1", "p1", "old"),
+      metadata: { ...pod("p1", "p1", "old").metadata, resourceVersion: "3" },
+    };
+    const events = [
+      { type: "MODIFIED", object: before },
+      { type: "DELETED", object: before },
+      { type: "BOOKMARK", object: { metadata: { resourceVersion: "4" } } },
+    ];
+    subject.server.fail(path, { kind: "garbage", text: events.map((event) => `${JSON.stringify(event)}\n`).join("") });
+    subject.server.endWatches();
+    subject.server.put(path, pod("p2"));
+    await subject.settled();
+    subject.server.endWatches();
+    subject.server.put(path, pod("p3"));
+    await subject.settled();
+    expect(subject.told).toEqual(["put shop/p2 (p2)", "put shop/p3 (p3)"]);
   });
 });
 
@@ -282,17 +325,29 @@ describe("the watch", () => {
 
 describe("failures", () => {
   test("are waited out ever longer, with a word why, and forgotten when things go well", async () => {
-    const failures: Fault[] = Array.from({ length: 8 }, () => ({ kind: "status", status: 500 }));
-    const subject = await Subject.start({}, (server) => server.fail(path, ...failures));
+    const refusals: Fault[] = Array.from({ length: 8 }, () => ({ kind: "status", status: 403 }));
+    const subject = await Subject.start({}, (server) => server.fail(path, ...refusals));
     await expect.poll(() => subject.reflector.status.error).toBe("cannot watch pods: as told");
     await subject.reflector.synced;
     expect(subject.timing.waits).toEqual([1200, 2400, 4800, 9600, 19_200, 22_500, 22_500, 22_500]);
     expect(subject.reflector.status).toMatchObject({ connected: true, error: null, restarts: 8 });
-    subject.server.fail(path, { kind: "status", status: 500 });
-    subject.server.reset();
+    subject.server.fail(path, { kind: "status", status: 403 });
+    subject.server.endWatches();
     subject.server.put(path, pod("p0"));
     await subject.settled();
     expect(subject.timing.waits.slice(8)).toContain(1200);
+  });
+
+  test("of a WatchList that never gets complete too", async () => {
+    const cut = { kind: "end", after: 300 } as const;
+    const no = { kind: "status", status: 500 } as const;
+    const subject = await Subject.start({}, (server) => {
+      some(server, 5);
+      server.fail(path, cut, no, cut, no, cut, no);
+    });
+    await subject.settled();
+    const own = subject.timing.waits.filter((wait) => wait !== 3000); // these are looks for the server
+    expect(own).toEqual([1200, 2400, 4800, 9600, 19_200, 22_500]);
   });
 
   test("the server's wish to wait is obeyed", async () => {
@@ -313,7 +368,7 @@ describe("failures", () => {
     subject.server.absent.add(path);
     subject.server.endWatches();
     await expect.poll(() => subject.told).toEqual(["put shop/p0 (p0)", "remove shop/p0 (p0)"]);
-    expect(subject.asked().slice(-2)).toEqual(["watch", "watch"]); // asked twice before it was believed
+    expect(subject.asked().filter((what) => what === "watch")).toHaveLength(2); // asked twice before it was believed
   });
 });
 

@@ -6,6 +6,8 @@ import type { SourceStatus } from "./feed.ts";
 import { lines } from "./lines.ts";
 import { readList } from "./list-body.ts";
 import { type Projection, projector } from "./project.ts";
+import type { Patience, Reachability } from "./reachability.ts";
+import { isOlder } from "./version.ts";
 
 /** A kind, and what is kept of its objects. */
 export interface Resource<T> {
@@ -40,6 +42,8 @@ export interface Sink<T> {
 
 export interface ReflectorOptions {
   readonly timing: Timing;
+  /** Shared by all streams to the server. */
+  readonly reachability: Reachability;
   /** How long the server keeps a watch open: this many seconds, plus up to as many again. Default 300. */
   readonly watchSeconds?: number;
   /** Without an answer, or in the middle of a list, ms; default 60 s. */
@@ -52,7 +56,9 @@ const pageSize = 500;
 /** A watch that the server ends sooner than this, without an event, counts as failed; ms. */
 const shortWatch = 1000;
 /** After so many failed watches from one version, the list is read again. */
-const patience = 5;
+const mostFailures = 5;
+/** So often the server has to say that its newest state is older than one that was seen, until that is believed. */
+const mostSetbacks = 5;
 
 type WatchEvent = { readonly type: string; readonly object: unknown };
 
@@ -62,15 +68,19 @@ export class Reflector<T> {
   readonly #client: Client;
   readonly #sink: Sink<T>;
   readonly #options: Required<ReflectorOptions>;
+  /** Between tries that the server refuses. */
   readonly #backoff: Backoff;
+  /** Between tries that don't reach it. */
+  readonly #patience: Patience;
   readonly #readItem: (text: Buffer) => unknown;
   readonly #readEvent: (text: Buffer) => unknown;
   #isSynced: () => void = () => undefined;
   #objects: ReadonlyMap<string, T> & Map<string, T> = new Map();
   /** Where the watch goes on; null: the list has to be read (again). */
   #version: string | null = null;
-  /** Where a list must not be older than; "" is the newest there is. */
-  #listFrom = "0";
+  /** The newest version that was seen, "" before: nothing older is taken for the state. */
+  #seen = "";
+  #setbacks = 0;
   #hasWatchList = true;
   /** The last try with a WatchList broke off: a plain list is next. */
   #listNext = false;
@@ -83,7 +93,7 @@ export class Reflector<T> {
     this.#resource = resource;
     this.#client = client;
     this.#sink = sink;
-    const { timing } = options;
+    const { timing, reachability } = options;
     this.#options = {
       watchSeconds: 300,
       silence: 60_000,
@@ -91,6 +101,7 @@ export class Reflector<T> {
       ...options,
     };
     this.#backoff = new Backoff(timing);
+    this.#patience = reachability.join();
     this.#readItem = projector(resource.reads);
     this.#readEvent = projector(eventProjection(resource.reads));
     this.#status = {
@@ -140,20 +151,24 @@ export class Reflector<T> {
 
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     if (error instanceof ApiError) {
-      if (this.#resource.optional && isUnknownKind(error)) return this.#absent(signal);
+      if (this.#resource.optional && error.isUnknownKind) return this.#absent(signal);
       if (this.#version === null && this.#hasWatchList && !this.#listNext && isUnknownToServer(error)) {
         this.#hasWatchList = false;
         return;
       }
-      if (error.isExpired || error.isAheadOfServer) {
-        const wasListing = this.#version === null;
+      if (this.#version !== null && (error.isExpired || error.isAheadOfServer)) {
         this.#version = null;
-        this.#listFrom = "";
-        if (!wasListing) return; // at once: the state is known to be old
+        return; // at once: the state is known to be old
       }
     }
     this.#tell({ connected: false, error: messageOf(error) });
-    await this.#backoff.wait(signal, error instanceof ApiError ? error.retryAfter * 1000 : 0);
+    if (isUnreachable(error)) await this.#patience.wait();
+    else await this.#backoff.wait(signal, error instanceof ApiError ? error.retryAfter * 1000 : 0);
+  }
+
+  #wentWell(): void {
+    this.#backoff.reset();
+    this.#patience.reset();
   }
 
   /**
@@ -169,8 +184,7 @@ export class Reflector<T> {
     }
     this.#swap(new Map(), performance.now());
     this.#version = null;
-    this.#listFrom = "0";
-    this.#backoff.reset();
+    this.#wentWell();
     this.#tell({ installed: false, synced: true, connected: false, error: null });
     this.#isSynced();
     await this.#options.untilInstalled(signal);
@@ -181,17 +195,15 @@ export class Reflector<T> {
   async #list(signal: AbortSignal): Promise<void> {
     this.#listNext = false;
     const { path } = this.#resource;
-    // A server may answer with any version from its cache, all at once and whatever the limit. Where that takes too long for
-    // it, the next try is for the newest version, in pages.
-    const oldest = this.#listFrom;
-    this.#listFrom = "";
     const next = new Map<string, T>();
     let version = "";
     let rest = "";
     do {
-      const from = rest !== "" ? { continue: rest } : oldest === "" ? {} : { resourceVersion: oldest };
+      // No resourceVersion: the newest state. For "0" any old one would do, of a server that is behind.
+      const query = { limit: pageSize, ...(rest === "" ? {} : { continue: rest }) };
       const options = { signal, timeout: this.#options.silence, accept: this.#accept("PartialObjectMetadataList") };
-      const body = await this.#client.stream(path, { limit: pageSize, ...from }, options);
+      const body = await this.#client.stream(path, query, options);
+      this.#options.reachability.answered();
       const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
         const object = this.#decode(this.#parse(text, this.#readItem));
         if (object !== null) this.#keep(next, object);
@@ -233,14 +245,22 @@ export class Reflector<T> {
     return this.#resource.uid(before) === this.#resource.uid(after) && this.#resource.same(before, after);
   }
 
-  /** A complete state, as of `version`. */
+  /**
+   * A complete state, as of `version`. Only the newest is ever asked for, so an older one is of a server that breaks its word,
+   * or of an etcd that was restored from a backup.
+   */
   #replace(next: Map<string, T>, version: string, receivedAt: number): void {
+    if (isOlder(version, this.#seen) && ++this.#setbacks < mostSetbacks) {
+      const { name } = this.#resource;
+      throw new SetbackError(`the newest ${name} of the server are older than those seen: ${version} < ${this.#seen}`);
+    }
+    this.#setbacks = 0;
     this.#isAbsent = false;
     this.#swap(next, receivedAt);
     this.#version = version;
-    this.#listFrom = version;
+    this.#seen = version;
     this.#failedWatches = 0;
-    this.#backoff.reset();
+    this.#wentWell();
     this.#tell({ installed: true, synced: true, connected: true, error: null });
     this.#isSynced();
   }
@@ -274,20 +294,19 @@ export class Reflector<T> {
       timeoutSeconds: seconds,
       ...(initial === null
         ? { resourceVersion: this.#version ?? "" }
-        : {
-            sendInitialEvents: true,
-            resourceVersionMatch: "NotOlderThan",
-            ...(this.#listFrom === "0" || this.#listFrom === "" ? {} : { resourceVersion: this.#listFrom }),
-          }),
+        : { sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" }), // than now: there is no resourceVersion
     };
     const end = new AbortController();
     const timer = setTimeout(() => end.abort(), (seconds + 5) * 1000);
-    const startedAt = performance.now();
+    let openedAt = Number.POSITIVE_INFINITY;
+    let closed = (): void => undefined;
     let hadEvents = false;
     try {
       const accept = this.#accept("PartialObjectMetadata");
       const both = AbortSignal.any([signal, end.signal]);
       const body = await this.#client.stream(path, query, { signal: both, timeout: silence, accept });
+      openedAt = performance.now();
+      closed = this.#options.reachability.opened();
       this.#isAbsent = false;
       if (initial === null) this.#tell({ connected: true, error: null });
       else this.#listNext = true; // unless the bookmark comes
@@ -301,8 +320,9 @@ export class Reflector<T> {
           if (state === null) this.#sink.flush(receivedAt);
         }
         hadEvents = true;
+        if (state !== null) continue;
         this.#failedWatches = 0;
-        this.#backoff.reset();
+        this.#wentWell();
       }
       if (state !== null) throw new NetworkError("the watch ended before the initial state was complete");
     } catch (error) {
@@ -311,15 +331,17 @@ export class Reflector<T> {
     } finally {
       clearTimeout(timer);
       end.abort();
+      closed();
+      if (initial === null && performance.now() - openedAt >= shortWatch) this.#wentWell();
     }
-    if (!hadEvents && performance.now() - startedAt < shortWatch) {
+    if (!hadEvents && performance.now() - openedAt < shortWatch) {
       throw this.#failed(new NetworkError("the server ends watches at once"));
     }
   }
 
   /** A watch that goes on failing from one version is begun again from a list. */
   #failed(error: unknown): unknown {
-    if (this.#version !== null && ++this.#failedWatches >= patience) {
+    if (this.#version !== null && ++this.#failedWatches >= mostFailures) {
       this.#failedWatches = 0;
       this.#version = null;
     }
@@ -330,6 +352,12 @@ export class Reflector<T> {
   #event(event: unknown, initial: Map<string, T> | null, receivedAt: number): Map<string, T> | null {
     const { type, object } = (event ?? {}) as Partial<WatchEvent>;
     const { metadata } = (object ?? {}) as { metadata?: Metadata };
+    const version = metadata?.resourceVersion;
+    if (initial === null && typeof version === "string") {
+      if (isOlder(version, this.#seen)) return null; // a replay: what came of it is known
+      this.#version = version;
+      this.#seen = version;
+    }
     switch (type) {
       case "ADDED":
       case "MODIFIED":
@@ -344,7 +372,6 @@ export class Reflector<T> {
       }
       case "BOOKMARK":
         if (initial !== null && metadata?.annotations?.["k8s.io/initial-events-end"] === "true") {
-          const version = metadata.resourceVersion;
           if (typeof version !== "string") throw new NetworkError("a bookmark without a resourceVersion");
           this.#listNext = false;
           this.#replace(initial, version, receivedAt);
@@ -355,10 +382,6 @@ export class Reflector<T> {
         throw statusError(object, `watch ${this.#resource.name}`);
       default:
         throw new NetworkError(`an event of unknown type ${JSON.stringify(type)?.slice(0, 50)}`);
-    }
-    if (initial === null && typeof metadata?.resourceVersion === "string") {
-      this.#version = metadata.resourceVersion;
-      this.#listFrom = metadata.resourceVersion;
     }
     return initial;
   }
@@ -407,6 +430,9 @@ interface Metadata {
 const isUnknownToServer = ({ status, reason, message }: ApiError): boolean =>
   status === 400 || status === 422 || reason === "Invalid" || (status === 403 && message.includes("sendInitialEvents"));
 
-/** An API server's answer for a group, version or resource that it does not serve: a Status, or Go's own text when no path matches. */
-const isUnknownKind = (error: ApiError): boolean =>
-  error.status === 404 && (error.reason === "NotFound" || error.message.endsWith("404 page not found"));
+/** A state that was not taken for one. */
+class SetbackError extends Error {}
+
+/** Nobody answered, or somebody in place of the server, or a server that can't: not a server's word to wait. */
+const isUnreachable = (error: unknown): boolean =>
+  error instanceof NetworkError || (error instanceof ApiError && error.status >= 500 && error.retryAfter === 0);
