@@ -22,16 +22,6 @@ export interface Lock {
   release(): void;
 }
 
-/** Another agent rules the node. */
-export class Held extends Error {
-  readonly pid: number;
-
-  constructor(pid: number) {
-    super(`another agent, process ${pid}, rules this node`);
-    this.pid = pid;
-  }
-}
-
 /** Those who ask who holds the name wait in this queue for ever, since nobody accepts them. */
 const queue = 4096;
 
@@ -42,17 +32,6 @@ const nameOf = (table: string): Uint8Array =>
     .finish();
 
 const fails = (error: unknown, code: string): boolean => error instanceof SystemError && error.code === code;
-
-/**
- * @throws Held, SystemError
- */
-export function takeLock(network: Network, table: string): Lock {
-  return network.run<Lock>(() => {
-    const lock = tryLock(table);
-    if (lock === null) throw holder(nameOf(table));
-    return lock;
-  });
-}
 
 /** null: somebody has it. */
 function tryLock(table: string): Lock | null {
@@ -68,28 +47,26 @@ function tryLock(table: string): Lock | null {
   return { release: () => close(fd) };
 }
 
-/**
- * Who has the name. A process of another user than this one cannot be an agent: it took the name to keep agents off.
- */
-function holder(name: Uint8Array): Error {
+interface Holder {
+  /** 0: it ends right now. */
+  readonly pid: number;
+  /** Why its holding of the name means nothing; null for an agent. */
+  readonly noAgent: string | null;
+}
+
+/** Who has the name. A process of another user than this one cannot be an agent: it took the name to keep agents off. */
+function holder(name: Uint8Array): Holder {
   const fd = socket(AF_UNIX, SOCK_STREAM, 0);
   try {
     // A full queue is no agent's: the few who wait for one ask rarely.
-    if (connect(fd, name) === wouldBlock) return new Squatter(0, -1);
+    if (connect(fd, name) === wouldBlock) return { pid: 0, noAgent: "a process that lets its queue fill" };
     const { pid, uid } = peerCredentials(fd);
-    return uid === process.getuid?.() ? new Held(pid) : new Squatter(pid, uid);
+    return { pid, noAgent: uid === process.getuid?.() ? null : `process ${pid} of user ${uid}` };
   } catch (error) {
-    if (fails(error, "ECONNREFUSED")) return new Held(0); // it ends right now
+    if (fails(error, "ECONNREFUSED")) return { pid: 0, noAgent: null };
     throw error;
   } finally {
     close(fd);
-  }
-}
-
-/** No agent: its holding of the name means nothing. */
-class Squatter extends Error {
-  constructor(pid: number, uid: number) {
-    super(`process ${pid} of user ${uid} keeps the name of the agent's lock and is no agent`);
   }
 }
 
@@ -104,21 +81,20 @@ export interface Waiting {
   readonly warn: (message: string) => void;
 }
 
-/** Waits until no other agent rules the node. @throws the signal's reason */
+/** Waits until no other agent rules the node. @throws the signal's reason, SystemError */
 export async function awaitLock(network: Network, table: string, { signal, waits, warn }: Waiting): Promise<Lock> {
   let told = 0;
   for (let tries = 0; ; tries++) {
     const lock = network.run<Lock | null>(() => tryLock(table));
     if (lock !== null) return lock;
     if (tries % asking === 0) {
-      const who = network.run<Error>(() => holder(nameOf(table)));
-      if (who instanceof Squatter) {
-        warn(`${who.message}: going on without the lock`);
+      const { pid, noAgent } = network.run<Holder>(() => holder(nameOf(table)));
+      if (noAgent !== null) {
+        warn(`${noAgent} keeps the name of the agent's lock and is no agent: going on without the lock`);
         return { release: () => undefined };
       }
-      if (!(who instanceof Held)) throw who;
-      if (who.pid !== 0 && who.pid !== told) waits(who.pid);
-      told = who.pid;
+      if (pid !== 0 && pid !== told) waits(pid);
+      told = pid;
     }
     await sleep(interval, undefined, { signal });
   }

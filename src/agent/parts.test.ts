@@ -11,7 +11,7 @@ import { findEngines, tablesAndChains } from "./check/engines.ts";
 import { kernelFinding, rightsFinding } from "./check/node.ts";
 import { fileStore } from "./early-store.ts";
 import { Held } from "./held.ts";
-import { awaitLock, takeLock } from "./lock.ts";
+import { awaitLock } from "./lock.ts";
 import { openLog } from "./log.ts";
 import { ownNetwork } from "./network.ts";
 import { closed } from "./stand-in.ts";
@@ -90,16 +90,15 @@ describe("the space that is held", () => {
 
 test("one lock a table; who waits gets it when it is free", async () => {
   const table = `test-${process.pid}`;
-  const lock = takeLock(ownNetwork, table);
-  expect(() => takeLock(ownNetwork, table)).toThrow(`another agent, process ${process.pid}, rules this node`);
-  takeLock(ownNetwork, `${table}-other`).release();
   const waits: number[] = [];
-  const stop = new AbortController();
-  const next = awaitLock(ownNetwork, table, {
-    signal: stop.signal,
-    waits: (pid) => waits.push(pid),
-    warn: expect.fail,
-  });
+  const { signal } = new AbortController();
+  const take = (name: string) =>
+    awaitLock(ownNetwork, name, { signal, waits: (pid) => waits.push(pid), warn: expect.fail });
+  const lock = await take(table);
+  (await take(`${table}-other`)).release();
+  expect(waits).toEqual([]);
+  const next = take(table);
+  expect(waits).toEqual([process.pid]);
   lock.release();
   (await next).release();
   expect(waits).toEqual([process.pid]);

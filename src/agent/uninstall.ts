@@ -1,7 +1,7 @@
 /** Removes everything that the agent left in the kernel of this node. */
 import { removeTable } from "../nftables/enforcer.ts";
 import { openRunner } from "../nftables/runner.ts";
-import { rightsFinding } from "./check/node.ts";
+import { needRights } from "./check/node.ts";
 import { awaitLock } from "./lock.ts";
 import { type Network, ownNetwork } from "./network.ts";
 
@@ -20,8 +20,7 @@ export interface UninstallDeps {
  */
 export async function runUninstall(table: string, signal: AbortSignal, deps: UninstallDeps = {}): Promise<string[]> {
   const { network = ownNetwork, netns } = deps;
-  const rights = rightsFinding();
-  if (rights.state === "problem") throw new Error(rights.text);
+  needRights();
   const done: string[] = [];
   let pid = 0;
   const time = AbortSignal.timeout(patience);

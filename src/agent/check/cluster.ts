@@ -1,6 +1,6 @@
 /** What the API server says: is it there, may this identity read what it must, and what does it know of this node? */
 import type { Connection } from "../../kube/connection.ts";
-import { type Client, openClient } from "../../kube/index.ts";
+import { type Client, NetworkError, openClient } from "../../kube/index.ts";
 import { messageOf } from "../log.ts";
 import { type Finding, ok, problem, unknown } from "./finding.ts";
 
@@ -38,7 +38,9 @@ export async function lookAtCluster(connection: Connection, node: string | null)
     const own = await lookAtNode(client, node);
     return { findings: [server, await rights(client), ...own.findings], podCIDRs: own.podCIDRs };
   } catch (error) {
-    return { findings: [unknown("cluster", `${connection.description}: ${messageOf(error)}`)], podCIDRs: [] };
+    const isNamed = error instanceof NetworkError; // it says where it was
+    const text = `${isNamed ? "" : `${connection.description}: `}${messageOf(error)}`;
+    return { findings: [unknown("cluster", text)], podCIDRs: [] };
   } finally {
     client.close();
   }

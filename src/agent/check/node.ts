@@ -33,6 +33,12 @@ export function rightsFinding(status = readFileSync("/proc/self/status", "utf8")
   return has === 1n ? ok("rights", "NET_ADMIN") : problem("rights", "NET_ADMIN is missing: run it as root, or add it");
 }
 
+/** @throws Error that says what to do, where rules can't be written at all */
+export function needRights(): void {
+  const { state, text } = rightsFinding();
+  if (state === "problem") throw new Error(text);
+}
+
 /** Makes and removes the whole table in one transaction: the kernel checks all of it, and no packet ever meets it. */
 export async function transactionFinding(runner: Runner): Promise<Finding> {
   const options = { ...defaultTableOptions, table: `bulkhead-check-${process.pid}` };

@@ -9,7 +9,7 @@ import type { ListenAddress } from "../../agent/health-server.ts";
 import type { Log } from "../../agent/log.ts";
 import { defaultSocket } from "../../cni/protocol.ts";
 import type { Connection } from "../../kube/connection.ts";
-import { CliError, type ExitCode, type Io, type Shell } from "../io.ts";
+import { CliError, type ExitCode, Interrupted, type Io, type Shell } from "../io.ts";
 import { addColorOption, type OutputOptions, styleFor } from "../options.ts";
 
 interface AgentCommandOptions extends OutputOptions {
@@ -105,7 +105,8 @@ export function register(program: Command, shell: Shell): void {
     .addHelpText(
       "after",
       `
-Needs NET_ADMIN in the node's network namespace. --check exits with 1 when something is missing or in the way.
+Needs NET_ADMIN in the node's network namespace. --check exits with 1 when something is missing or in the
+way, with 2 when something could not be looked at.
 
 Examples:
   bulkhead agent --node-name "$(hostname)"
@@ -140,18 +141,37 @@ const numberFrom =
 export async function run(options: AgentCommandOptions, io: Io): Promise<ExitCode> {
   if (process.platform !== "linux") throw new CliError("agent needs a Linux kernel");
   if (options.check === true && options.uninstall === true) throw new CliError("--check or --uninstall, not both");
+  await checkNames(options);
   if (options.uninstall === true) return uninstall(options, io);
   if (options.check === true) return check(options, io);
   return enforce(options, io);
 }
 
-async function uninstall({ table }: AgentCommandOptions, io: Io): Promise<ExitCode> {
-  const { runUninstall } = await import("../../agent/uninstall.ts");
+/** What is written into nftables scripts. */
+async function checkNames({ podCidr = [], podInterface = [], table }: AgentCommandOptions): Promise<void> {
+  const { parseCidr } = await import("../../net/address.ts");
+  for (const cidr of podCidr) if (parseCidr(cidr) === null) throw new CliError(`--pod-cidr ${cidr}: not a CIDR`);
+  const { checkedInterfaces } = await import("../../nftables/strangers.ts");
+  await inWords(async () => checkedInterfaces(podInterface));
+  if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(table)) throw new CliError(`--table ${table}: not a name of a table`);
+}
+
+/** What goes wrong here is the user's to mend: a line, and no fault of the program. */
+async function inWords<T>(work: () => Promise<T>): Promise<T> {
   try {
-    for (const line of await runUninstall(table, io.signal)) io.stdout.write(`${line}\n`);
+    return await work();
   } catch (error) {
     throw new CliError(error instanceof Error ? error.message : String(error));
   }
+}
+
+async function uninstall({ table }: AgentCommandOptions, io: Io): Promise<ExitCode> {
+  const { runUninstall } = await import("../../agent/uninstall.ts");
+  const { signal } = io;
+  const done = await inWords(() => runUninstall(table, signal)).catch((error: unknown) => {
+    throw signal.aborted ? new Interrupted() : error;
+  });
+  for (const line of done) io.stdout.write(`${line}\n`);
   return 0;
 }
 
@@ -178,6 +198,8 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
   setFlagsFromString("--optimize-for-size");
   const agent = await agentOptions(options);
   const connection = await connectionOf(options, io);
+  const { needRights } = await import("../../agent/check/node.ts");
+  await inWords(async () => needRights());
   const { openLog } = await import("../../agent/log.ts");
   const log = await openLog({ format: options.logFormat, verbose: options.verbose ?? false });
   const { runAgent } = await import("../../agent/agent.ts");
@@ -227,14 +249,6 @@ async function agentOptions(options: AgentCommandOptions): Promise<AgentOptions>
       "--node-name (or NODE_NAME) is needed",
       "The name of this machine's Node object: kubectl get nodes",
     );
-  const { parseCidr } = await import("../../net/address.ts");
-  for (const cidr of podCidr) if (parseCidr(cidr) === null) throw new CliError(`--pod-cidr ${cidr}: not a CIDR`);
-  try {
-    (await import("../../nftables/strangers.ts")).checkedInterfaces(podInterface);
-  } catch (error) {
-    throw new CliError(`--pod-interface: ${(error as Error).message}`);
-  }
-  if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(table)) throw new CliError(`--table ${table}: not a name of a table`);
   const { cniSocket = existsSync(dirname(defaultSocket)) ? defaultSocket : null, cniConfDir = null } = options;
   return {
     node: nodeName,
@@ -269,7 +283,12 @@ async function connectionOf({ kubeconfig, context }: AgentCommandOptions, { env 
       ...(context === undefined ? {} : { context }),
     });
   } catch (error) {
-    if (error instanceof KubeconfigError) throw new CliError(error.message, error.hint);
-    throw error;
+    if (!(error instanceof KubeconfigError)) throw error;
+    throw new CliError(
+      error.message,
+      error.isAbsent
+        ? "Outside a pod the agent needs a kubeconfig: --kubeconfig FILE, KUBECONFIG or ~/.kube/config."
+        : error.hint,
+    );
   }
 }
