@@ -1,6 +1,6 @@
 /** What a node's table shall hold: follows a plan, change by change. */
 import { type AddressSet, formatAddress, parseAddress } from "../net/address.ts";
-import type { PeerClass, Plan, PlanDelta } from "../policy/compile/plan.ts";
+import type { EndPeer, PeerClass, Plan, PlanDelta } from "../policy/compile/plan.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import { isFinished, namespacedName, type Pod } from "../policy/model/world.ts";
 import { DirectionGoal } from "./direction-goal.ts";
@@ -12,7 +12,10 @@ import { type Changed, nothingTouched, type Touched } from "./touched.ts";
 /** Who has an address. */
 type Owner = NonNullable<ReturnType<Plan["endAt"]>>;
 
-type Ends = Iterable<readonly [address: string, owner: Owner | null]>;
+/** An address, and how who has it looks; null: nobody has it. */
+interface End extends Pick<EndPeer, "address"> {
+  readonly peers: EndPeer["peers"] | null;
+}
 
 /** The goal of one node. `goal` is updated in place. */
 export class Desired {
@@ -35,14 +38,8 @@ export class Desired {
     const local = new Map<string, Owner | null>();
     for (const pod of plan.pods.values())
       if (pod.node === this.#node) for (const address of addressesOf(pod)) local.set(address, plan.endAt(address));
-    const nodes = this.#moveNodes(plan);
-    // Address by address: there are very many, and nothing about one is needed for the next.
-    const ends = function* (): Ends {
-      for (const pod of plan.pods.values())
-        for (const address of addressesOf(pod)) yield [address, plan.endAt(address)];
-      for (const address of nodes) yield [address, plan.endAt(address)];
-    };
-    return this.#take(plan, local, ends(), { egress: true, ingress: true });
+    this.#moveNodes(plan);
+    return this.#take(plan, local, plan.endPeers(), { egress: true, ingress: true });
   }
 
   /** Takes in what changed in the plan. */
@@ -54,11 +51,16 @@ export class Desired {
     }
     if (delta.nodes) for (const address of this.#moveNodes(plan)) addresses.add(address);
     const ends = new Map(Array.from(addresses, (address) => [address, plan.endAt(address)]));
-    return this.#take(plan, ends, ends, delta.nets);
+    return this.#take(plan, ends, peersOf(plan, ends), delta.nets);
   }
 
-  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, gone through once */
-  #take(plan: Plan, subjects: ReadonlyMap<string, Owner | null>, ends: Ends, nets: PlanDelta["nets"]): Changed {
+  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, gone through once after them */
+  #take(
+    plan: Plan,
+    subjects: ReadonlyMap<string, Owner | null>,
+    ends: Iterable<End>,
+    nets: PlanDelta["nets"],
+  ): Changed {
     const local = Array.from(subjects, ([address, owner]): [string, Pod | null] => [address, this.#local(owner)]);
     for (const direction of directions) {
       const own = this.#directions[direction];
@@ -66,12 +68,8 @@ export class Desired {
         own.setSubject(address, pod === null ? null : plan.policyClass(pod, direction));
       own.subjectsDone(plan);
     }
-    for (const [address, owner] of ends) {
-      for (const direction of directions) {
-        const peer = owner === null ? null : peerClassOf(plan, owner, address, direction);
-        this.#directions[direction].setPeer(address, peer);
-      }
-    }
+    for (const { address, peers } of ends)
+      for (const direction of directions) this.#directions[direction].setPeer(address, peers?.[direction] ?? null);
     const touched = directions.map((direction): [Direction, Touched] => {
       const own = this.#directions[direction];
       if (nets[direction]) own.setNets(plan);
@@ -122,6 +120,13 @@ const canonical = (text: string): string[] => {
 
 /** The same for one pod as long as it lives, of another for any other. */
 const identity = (pod: Pod): Hash => hash(pod.uid ?? namespacedName(pod));
+
+function* peersOf(plan: Plan, owners: ReadonlyMap<string, Owner | null>): Generator<End> {
+  for (const [address, owner] of owners) {
+    const peer = (direction: Direction): PeerClass => peerClassOf(plan, owner!, address, direction);
+    yield { address, peers: owner === null ? null : { egress: peer("egress"), ingress: peer("ingress") } };
+  }
+}
 
 /** @param address canonical */
 function peerClassOf(plan: Plan, owner: Owner, address: string, direction: Direction): PeerClass {

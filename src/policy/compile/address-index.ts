@@ -16,6 +16,15 @@ const lowOf = (family: Family, value: bigint): Low => {
   return low <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(low) : low;
 };
 
+/** Addresses `start..end` that some have owners of. */
+export interface AddressBlock<T> {
+  readonly family: Family;
+  readonly start: bigint;
+  readonly end: bigint;
+  /** Counted from `start`. */
+  readonly owners: Iterable<readonly [offset: number | bigint, owners: Iterable<T>]>;
+}
+
 /** Addresses to owners, both by address and by range. */
 export class AddressIndex<T extends string | { readonly [key: string]: unknown }> {
   /** By the high bits, then by the low bits. */
@@ -53,18 +62,33 @@ export class AddressIndex<T extends string | { readonly [key: string]: unknown }
     return all(this.#blocks[family].get(value >> lowBits[family])?.get(lowOf(family, value)));
   }
 
+  /** All addresses that have owners. */
+  *blocks(): Generator<AddressBlock<T>> {
+    for (const family of families)
+      for (const [high, block] of this.#blocks[family])
+        yield { family, ...blockRange(family, high), owners: each(block) };
+  }
+
   /** Owners of the addresses in a set. */
   *within(set: AddressSet): Generator<T> {
     for (const family of families) {
       const ranges = set.byFamily[family];
       if (ranges.length === 0) continue;
       for (const [high, block] of this.#blocks[family]) {
-        const start = high << lowBits[family];
-        const end = start + (1n << lowBits[family]) - 1n;
+        const { start, end } = blockRange(family, high);
         for (const range of overlapping(ranges, start, end)) yield* inRange(block, start, end, range);
       }
     }
   }
+}
+
+function blockRange(family: Family, high: bigint): Range<bigint> {
+  const start = high << lowBits[family];
+  return { start, end: start + (1n << lowBits[family]) - 1n };
+}
+
+function* each<T extends string | object>(block: ReadonlyMap<Low, Owners<T>>): Generator<[Low, Iterable<T>]> {
+  for (const [low, owners] of block) yield [low, all(owners)];
 }
 
 const all = <T extends string | object>(owners: Owners<T> | undefined): Iterable<T> =>

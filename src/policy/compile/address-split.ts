@@ -95,14 +95,14 @@ export class AddressSplit {
   /** The groups that an address is in: the array of its piece. */
   find({ family, value }: Address): readonly number[] {
     const { starts, groups } = this.#stretches[family];
-    let low = 0;
-    let high = starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (starts[middle]! <= value) low = middle;
-      else high = middle - 1;
-    }
-    return groups[low]!;
+    return groups[stretchOf(starts, value)]!;
+  }
+
+  /** The same for all addresses `start..end`; null where they differ. */
+  findAll(family: Family, { start, end }: Range<bigint>): readonly number[] | null {
+    const { starts, groups } = this.#stretches[family];
+    const first = stretchOf(starts, start);
+    return end <= endOfStretch(family, starts, first) ? groups[first]! : null;
   }
 
   /** Groups over an address of `family` of which only this is known: it is in `possible`, or anywhere if that is empty. */
@@ -152,6 +152,18 @@ export class AddressSplit {
       };
     });
   }
+}
+
+/** The stretch that an address is in. */
+function stretchOf(starts: readonly bigint[], value: bigint): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle]! <= value) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 const endOfStretch = (family: Family, starts: readonly bigint[], i: number): bigint => {

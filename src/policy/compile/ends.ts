@@ -7,7 +7,16 @@ import { compareText } from "./order.ts";
 import type { Plan } from "./plan.ts";
 
 /** A pod by its key, or a node. There are very many pods: what can be had from the pod itself is not kept beside it. */
-type Owner = string | { readonly node: string };
+export type Owner = string | { readonly node: string };
+
+/** Addresses `start..end`, and who has those that somebody has. */
+export interface EndBlock {
+  readonly family: Family;
+  readonly start: bigint;
+  readonly end: bigint;
+  /** Counted from `start`. */
+  readonly owners: Iterable<readonly [offset: number | bigint, owner: Owner]>;
+}
 
 export class Ends {
   readonly #pods: ReadonlyMap<string, Pod>;
@@ -27,17 +36,32 @@ export class Ends {
   /** See `Plan.endAt`. */
   at(text: string): ReturnType<Plan["endAt"]> {
     const address = parseAddress(text);
-    if (address === null) return null;
-    let best: Pod | null = null;
-    let node: Node | null = null;
-    for (const owner of this.#owners.at(address)) {
-      if (typeof owner !== "string") node = this.#nodes.get(owner.node)!;
-      else {
-        const pod = this.#pods.get(owner)!;
-        if (best === null || compareClaims(pod, best) < 0) best = pod;
-      }
+    const owner = address === null ? null : this.#haver(this.#owners.at(address));
+    if (owner === null) return null;
+    if (typeof owner === "string") return { kind: "pod", pod: this.#pods.get(owner)! };
+    return { kind: "node", node: this.#nodes.get(owner.node)! };
+  }
+
+  /** Everybody's addresses. */
+  *blocks(): Generator<EndBlock> {
+    for (const { owners, ...range } of this.#owners.blocks()) yield { ...range, owners: this.#havers(owners) };
+  }
+
+  *#havers(
+    owners: Iterable<readonly [offset: number | bigint, owners: Iterable<Owner>]>,
+  ): Generator<[number | bigint, Owner]> {
+    for (const [offset, some] of owners) yield [offset, this.#haver(some)!];
+  }
+
+  /** Of those who report one address the one that has it: a pod before a node. */
+  #haver(owners: Iterable<Owner>): Owner | null {
+    let best: Owner | null = null;
+    for (const owner of owners) {
+      if (typeof best !== "string") best = owner;
+      else if (typeof owner === "string" && compareClaims(this.#pods.get(owner)!, this.#pods.get(best)!) < 0)
+        best = owner;
     }
-    return best !== null ? { kind: "pod", pod: best } : node !== null ? { kind: "node", node } : null;
+    return best;
   }
 
   /** @param addresses of the pod: `podAddresses`, as for `removePod` */

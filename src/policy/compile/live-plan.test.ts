@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { families } from "../../net/address.ts";
+import { families, formatAddress, parseAddress } from "../../net/address.ts";
 import { decisions } from "../evaluate/evaluate.ts";
 import { directions } from "../model/verdict.ts";
 import { emptyWorld, isFinished, type Pod, type World } from "../model/world.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld, pairsOf } from "../world.arbitrary.ts";
 import { compile } from "./live-plan.ts";
-import type { Change, Plan } from "./plan.ts";
+import type { Change, LivePlan, PeerClass, Plan } from "./plan.ts";
 
 const hasClasses = (pod: Pod): boolean => !pod.hostNetwork && !isFinished(pod);
 
@@ -154,6 +154,50 @@ describe("apply", () => {
         for (const direction of directions) expect([...live.groups(direction)]).toEqual([]);
       }),
       { numRuns: 50 },
+    );
+  });
+});
+
+describe("endPeers", () => {
+  const isAnybody = ({ groups, ports }: PeerClass): boolean => groups.length + ports.length === 0;
+
+  /** One address at a time. */
+  function asked(plan: Plan): unknown {
+    const ends = new Map<string, readonly string[]>();
+    for (const { ips } of [...plan.pods.values(), ...plan.nodes.values()]) {
+      for (const text of ips) {
+        const parsed = parseAddress(text);
+        const end = parsed === null ? null : plan.endAt(text);
+        if (parsed === null || end === null) continue;
+        const peers = directions.map((direction) =>
+          end.kind === "pod"
+            ? plan.podPeer(end.pod, parsed.family, direction)
+            : plan.nodePeer(end.node, text, direction),
+        );
+        if (!peers.every(isAnybody))
+          ends.set(
+            formatAddress(parsed),
+            peers.map(({ key }) => key),
+          );
+      }
+    }
+    return [...ends].sort();
+  }
+
+  test("are those that are told when each address is asked for", () => {
+    fc.assert(
+      fc.property(arbitraryHistory, fc.boolean(), ({ world, changes }, ofOneNode) => {
+        const live: LivePlan = compile(world, ofOneNode ? { node: "n1" } : {});
+        for (const change of [null, ...changes]) {
+          if (change !== null) live.apply([change]);
+          const all = Array.from(live.endPeers(), ({ address, peers }) => [
+            address,
+            directions.map((direction) => peers[direction].key),
+          ]);
+          same(all.sort(), asked(live));
+        }
+      }),
+      { numRuns: 150 },
     );
   });
 });

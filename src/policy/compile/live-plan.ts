@@ -1,5 +1,5 @@
 /** The plan over a changing world (contract: `plan.ts`). */
-import { AddressSet, type Family, parseAddress, parseCidr } from "../../net/address.ts";
+import { type Address, AddressSet, type Family, formatAddress, parseAddress, parseCidr } from "../../net/address.ts";
 import type { PortSet } from "../../net/ports.ts";
 import type { Labels } from "../model/labels.ts";
 import type { Policy } from "../model/policy.ts";
@@ -8,7 +8,7 @@ import type { ClusterFacts, Namespace, Node, Pod, Service, World } from "../mode
 import { namespacedName } from "../model/world.ts";
 import type { AddressSplit } from "./address-split.ts";
 import { DeltaRecorder } from "./delta.ts";
-import { Ends, podAddress } from "./ends.ts";
+import { Ends, type Owner, podAddress } from "./ends.ts";
 import { GroupUse } from "./group-use.ts";
 import { Groups } from "./groups.ts";
 import { ClassJudge } from "./judge.ts";
@@ -16,6 +16,7 @@ import { LiveSplit } from "./live-split.ts";
 import type {
   AddressGroup,
   Change,
+  EndPeer,
   LivePlan,
   NetClass,
   NodeGroup,
@@ -194,12 +195,47 @@ class Engine implements LivePlan {
   }
 
   nodePeer(node: Node, address: string, direction: Direction): PeerClass {
+    const parsed = parseAddress(address);
+    const addressGroups = parsed === null ? none : this.#splits[direction].current.find(parsed);
+    return this.#classes.peerClass(this.#nodeGroups(node, direction), addressGroups, [], direction);
+  }
+
+  #nodeGroups(node: Node, direction: Direction): readonly NodeGroup[] {
     const groups: NodeGroup[] = [];
     for (const { group, used, matcher } of this.#groups.nodeEntries)
       if (used[direction] > 0 && matcher.matches(node.labels)) groups.push(group);
-    const parsed = parseAddress(address);
-    const addressGroups = parsed === null ? none : this.#splits[direction].current.find(parsed);
+    return groups;
+  }
+
+  *endPeers(): Generator<EndPeer> {
+    for (const { family, start, end, owners } of this.#ends.blocks()) {
+      // Networks are larger than blocks, mostly: then no address has to be looked up.
+      const ofBlock = (direction: Direction) => this.#splits[direction].current.findAll(family, { start, end });
+      const whole = { ingress: ofBlock("ingress"), egress: ofBlock("egress") };
+      for (const [offset, owner] of owners) {
+        const peerOf = (direction: Direction): PeerClass => {
+          const groups = whole[direction];
+          const find = () => this.#splits[direction].current.find({ family, value: start + BigInt(offset) });
+          return this.#ownerPeer(owner, groups ?? find(), direction);
+        };
+        const peers = { ingress: peerOf("ingress"), egress: peerOf("egress") };
+        if (isAnybody(peers.ingress) && isAnybody(peers.egress)) continue;
+        yield { address: this.#spelled(owner, { family, value: start + BigInt(offset) }), peers };
+      }
+    }
+  }
+
+  #ownerPeer(owner: Owner, addressGroups: readonly number[], direction: Direction): PeerClass {
+    if (typeof owner === "string") return this.#classes.podPeer(this.#podSet.shapeAt(owner), addressGroups, direction);
+    const groups = this.#nodeGroups(this.nodes.get(owner.node)!, direction);
     return this.#classes.peerClass(groups, addressGroups, [], direction);
+  }
+
+  /** The canonical text of an address: the owner's own where that is one, as it is in memory already. */
+  #spelled(owner: Owner, address: Address): string {
+    const { ips } = typeof owner === "string" ? this.pods.get(owner)! : this.nodes.get(owner.node)!;
+    const text = formatAddress(address);
+    return ips.find((ip) => ip === text) ?? text;
   }
 
   addressPeer(address: string, direction: Direction): PeerClass {
@@ -243,3 +279,5 @@ class Engine implements LivePlan {
 }
 
 const none: readonly number[] = [];
+
+const isAnybody = ({ groups, ports }: PeerClass): boolean => groups.length + ports.length === 0;

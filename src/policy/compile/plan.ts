@@ -130,6 +130,13 @@ export interface NetClass {
   readonly peer: PeerClass;
 }
 
+/** An address that a pod or a node has, and how its owner looks to the rules of both directions. */
+export interface EndPeer {
+  /** Canonical. */
+  readonly address: string;
+  readonly peers: Readonly<Record<Direction, PeerClass>>;
+}
+
 /**
  * Reading a plan. Pods are named by `namespace/name`. Finished and hostNetwork pods have no classes: asking for one of
  * them, or of a pod that is not in the plan, throws RangeError. Groups of policies without a subject pod do not show.
@@ -155,6 +162,11 @@ export interface Plan {
   podPeer(pod: Pod, family: Family, direction: Direction): PeerClass;
   /** How one address of a node looks. */
   nodePeer(node: Node, address: string, direction: Direction): PeerClass;
+  /**
+   * Every address that someone has (`endAt`), once, with the classes of who has it (`podPeer`, `nodePeer`); without those that are
+   * in no group and have no port in either direction, as most are in a plan of one node: they cost next to nothing.
+   */
+  endPeers(): Iterable<EndPeer>;
   /** How an address that is no pod and no node looks. */
   addressPeer(address: string, direction: Direction): PeerClass;
   /** Address groups that cover some, not all, of the addresses that a pod without an address could get: they don't match, and answers say so. */

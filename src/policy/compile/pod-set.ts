@@ -38,6 +38,11 @@ export class PodSet {
     throw new RangeError(`pod ${key} is finished or on the host network: it has no class`);
   }
 
+  /** The shape of a pod that has an address. */
+  shapeAt(key: string): Shape {
+    return this.#shapeOf.get(key)!;
+  }
+
   isJudged(pod: Pod): boolean {
     const { node } = this.#parts;
     return node === null || pod.node === node;
