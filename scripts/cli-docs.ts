@@ -5,12 +5,8 @@ import { buildProgram } from "../src/cli/program.ts";
 
 export const page = "docs/cli.md";
 
-/** Help is asked for as a terminal of 100 columns would see it. */
-function helpOf(path: readonly string[]): string {
-  let text = "";
-  const write = (part: string): void => {
-    text += part;
-  };
+/** The program, as a terminal of 100 columns would see it. */
+function programFor(write: (part: string) => void): Command {
   const sink = { isTTY: false, columns: 100, write };
   const io = {
     stdout: sink,
@@ -19,10 +15,16 @@ function helpOf(path: readonly string[]): string {
     env: {},
     signal: new AbortController().signal,
   };
-  const program = buildProgram({ io, version: "", exitCode: 0 });
-  let command: Command = program;
-  for (const name of path) command = command.commands.find((one) => one.name() === name)!;
-  command.outputHelp();
+  return buildProgram({ io, version: "", exitCode: 0 });
+}
+
+/** @param verb null: of the program itself */
+function helpOf(verb: string | null): string {
+  let text = "";
+  const program = programFor((part) => {
+    text += part;
+  });
+  (program.commands.find((one) => one.name() === verb) ?? program).outputHelp();
   return text
     .split("\n")
     .map((line) => line.trimEnd())
@@ -31,14 +33,14 @@ function helpOf(path: readonly string[]): string {
 }
 
 export function cliPage(): string {
-  const verbs = ["can", "explain", "map", "diff", "test", "verify", "cni", "completion", "version"];
-  const section = (title: string, path: readonly string[]): string =>
-    `## ${title}\n\n\`\`\`text\n${helpOf(path)}\n\`\`\`\n`;
+  const verbs = programFor(() => undefined).commands.map((command) => command.name());
+  const section = (verb: string | null): string =>
+    `## bulkhead${verb === null ? "" : ` ${verb}`}\n\n\`\`\`text\n${helpOf(verb)}\n\`\`\`\n`;
   return `# Commands
 
 Written by \`npm run docs:cli\` from the program itself; do not edit. The JSON that commands print is described in [json.md](json.md).
 
-${[section("bulkhead", []), ...verbs.map((verb) => section(`bulkhead ${verb}`, [verb]))].join("\n")}`;
+${[null, ...verbs].map(section).join("\n")}`;
 }
 
 if (import.meta.main) {

@@ -19,6 +19,7 @@ export interface Container {
 export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
 
@@ -26,7 +27,7 @@ export interface Rule {
 export interface KubeObject {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly generation?: number };
   readonly rules?: readonly Rule[];
   readonly spec?: {
     readonly template: {

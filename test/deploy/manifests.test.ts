@@ -118,9 +118,10 @@ describe.each(rendered)("deploy/$file", (manifest) => {
 
 test("the role gives what the agent says that it needs", () => {
   const { rules } = ofKind(readManifest("install.yaml"), "ClusterRole");
-  const needed = neededRights.map(({ group, resource, verbs }) => ({
+  const needed = neededRights.map(({ group, resource, names, verbs }) => ({
     apiGroups: [group],
     resources: [resource],
+    ...(names === undefined ? {} : { resourceNames: names }),
     verbs,
   }));
   expect(rightsOf(rules!).sort()).toEqual(rightsOf(needed).sort());
@@ -249,6 +250,48 @@ describeWith(helm === null ? "Helm (node scripts/manifests.ts builds it)" : null
       writeFileSync(file, template(helm!, {}, [valuesFile(values)]));
       expect(apply(file, "--dry-run=server")).toContain("daemonset.apps/bulkhead created");
     });
+
+    test("no upgrade leaves the CNI plugin on a node whose agent does not answer it", async () => {
+      const upgrade = (...settings: readonly string[]): string =>
+        run(helm!, [
+          ...["upgrade", "--install", "bulkhead", chart, `--kubeconfig=${plane.kubeconfig}`],
+          ...["--namespace=bulkhead-system", "--reuse-values", ...settings.map((setting) => `--set=${setting}`)],
+        ]);
+      const path = "/apis/apps/v1/namespaces/bulkhead-system/daemonsets/bulkhead";
+      const daemonSet = async (): Promise<KubeObject> => (await plane.admin.get(path)) as KubeObject;
+      const names = async (): Promise<readonly string[]> => containersOf([await daemonSet()]).map(({ name }) => name);
+      /** As the DaemonSet controller says how many of three nodes have the present template. */
+      const rolledOut = async (nodes: number): Promise<void> => {
+        const { metadata } = await daemonSet();
+        const counts = { currentNumberScheduled: 3, desiredNumberScheduled: 3, numberMisscheduled: 0, numberReady: 3 };
+        const status = { ...counts, observedGeneration: metadata.generation, updatedNumberScheduled: nodes };
+        await plane.admin.patch(`${path}/status`, { status });
+      };
+      upgrade("cni.enabled=true");
+      await rolledOut(3);
+      expect(() => upgrade("cni.enabled=false")).toThrow("set cni.remove=true");
+      expect(await names()).toEqual(["cni-install", "agent"]);
+      upgrade("cni.enabled=false", "cni.remove=true");
+      expect(await names()).toEqual(["cni-uninstall", "agent"]);
+      expect(() => upgrade("cni.remove=false")).toThrow("wait until the roll-out is done"); // nobody has seen it yet
+      await rolledOut(2);
+      expect(() => upgrade("cni.remove=false")).toThrow("wait until the roll-out is done");
+      await rolledOut(3);
+      upgrade("cni.remove=false");
+      expect(await names()).toEqual(["agent"]);
+      upgrade("cni.enabled=true");
+      upgrade("uninstall=true");
+      expect(await names()).toEqual(["cni-uninstall", "uninstall", "agent"]);
+      const hooks = run(helm!, [
+        "get",
+        "hooks",
+        "bulkhead",
+        `--kubeconfig=${plane.kubeconfig}`,
+        "-n",
+        "bulkhead-system",
+      ]);
+      expect(hooks.trim()).toBe(""); // the order is the DaemonSet's own: init containers, node by node
+    }, 120_000);
   });
 });
 

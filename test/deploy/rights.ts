@@ -1,21 +1,21 @@
 /** What a role gives, beside what was asked of the API server: the two must be the same. */
 import type { Rule } from "./manifest.ts";
 
-/** `list pods`, `watch networkpolicies.networking.k8s.io`. */
+/** `list pods`, `watch networkpolicies.networking.k8s.io`, `watch customresourcedefinitions.apiextensions.k8s.io NAME`. */
 export type Right = string;
 
-const right = (verb: string, resource: string, group: string): Right =>
-  `${verb} ${resource}${group === "" ? "" : `.${group}`}`;
+const right = (verb: string, resource: string, group: string, name = ""): Right =>
+  `${verb} ${resource}${group === "" ? "" : `.${group}`}${name === "" ? "" : ` ${name}`}`;
 
-/** One right a line, without what a role can't be checked for: wildcards and names are refused. */
+/** One right a line, without what a role can't be checked for: wildcards are refused. */
 export function rightsOf(rules: readonly Rule[]): Right[] {
-  return rules.flatMap(({ apiGroups, resources, verbs, ...other }) => {
+  return rules.flatMap(({ apiGroups, resources, resourceNames = [""], verbs, ...other }) => {
     if (Object.keys(other).length > 0) throw new Error(`a rule with ${Object.keys(other).join(", ")}`);
     return apiGroups.flatMap((group) =>
       resources.flatMap((resource) =>
-        verbs.map((verb) => {
+        verbs.flatMap((verb) => {
           if ([group, resource, verb].includes("*")) throw new Error("a rule for everything");
-          return right(verb, resource, group);
+          return resourceNames.map((name) => right(verb, resource, group, name));
         }),
       ),
     );
@@ -24,13 +24,16 @@ export function rightsOf(rules: readonly Rule[]): Right[] {
 
 /** The rules that are left without one right. */
 export const without = (rules: readonly Rule[], taken: Right): Rule[] =>
-  rules.flatMap(({ apiGroups, resources, verbs }) =>
+  rules.flatMap(({ apiGroups, resources, resourceNames = [""], verbs }) =>
     apiGroups.flatMap((group) =>
-      resources.map((resource) => ({
-        apiGroups: [group],
-        resources: [resource],
-        verbs: verbs.filter((verb) => right(verb, resource, group) !== taken),
-      })),
+      resources.flatMap((resource) =>
+        resourceNames.map((name) => ({
+          apiGroups: [group],
+          resources: [resource],
+          ...(name === "" ? {} : { resourceNames: [name] }),
+          verbs: verbs.filter((verb) => right(verb, resource, group, name) !== taken),
+        })),
+      ),
     ),
   );
 
@@ -38,7 +41,12 @@ interface AuditEvent {
   readonly verb: string;
   readonly requestURI: string;
   readonly user: { readonly username: string };
-  readonly objectRef?: { readonly resource?: string; readonly subresource?: string; readonly apiGroup?: string };
+  readonly objectRef?: {
+    readonly resource?: string;
+    readonly subresource?: string;
+    readonly apiGroup?: string;
+    readonly name?: string;
+  };
   readonly responseStatus?: { readonly code?: number };
 }
 
@@ -64,8 +72,10 @@ export function askedBy(user: string, auditLog: string): Asked {
       paths.add(requestURI);
       continue;
     }
-    const { resource, subresource, apiGroup = "" } = objectRef;
-    const asked = right(verb, subresource === undefined ? resource : `${resource}/${subresource}`, apiGroup);
+    const { resource, subresource, apiGroup = "", name = "" } = objectRef;
+    // Of one object only: a role names it, and the request has it as a field selector.
+    const only = verb === "watch" || verb === "list" ? name : "";
+    const asked = right(verb, subresource === undefined ? resource : `${resource}/${subresource}`, apiGroup, only);
     rights.add(asked);
     if (responseStatus?.code === 403) forbidden.add(asked);
   }

@@ -64,9 +64,14 @@ resources:
 {{- end }}
 {{- if not (or .Values.cni.enabled .Values.cni.remove) }}
 {{- $before := lookup "apps/v1" "DaemonSet" .Release.Namespace "bulkhead" }}
+{{- $status := dig "status" dict $before }}
+{{- $isSeen := eq (dig "observedGeneration" 0 $status | int64) (dig "metadata" "generation" 0 $before | int64) }}
+{{- $isDone := and $isSeen (eq (dig "updatedNumberScheduled" 0 $status | int64) (dig "desiredNumberScheduled" 0 $status | int64)) }}
 {{- range dig "spec" "template" "spec" "initContainers" list $before }}
 {{- if eq .name "cni-install" }}
 {{- fail "the CNI plugin is on the nodes, and without an agent that answers it no pod would start there: set cni.remove=true, which takes it away" }}
+{{- else if and (eq .name "cni-uninstall") (not $isDone) }}
+{{- fail "the CNI plugin is still on some nodes, and without an agent that answers it no pod would start there: wait until the roll-out is done" }}
 {{- end }}
 {{- end }}
 {{- end }}
