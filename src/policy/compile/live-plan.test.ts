@@ -82,6 +82,30 @@ describe("apply", () => {
     );
   });
 
+  test("pods may share their labels and ports in memory", () => {
+    fc.assert(
+      fc.property(arbitraryHistory, ({ world, changes }) => {
+        const pool = new Map<string, unknown>();
+        const pooled = <T>(value: T): T => {
+          const key = JSON.stringify(value);
+          if (!pool.has(key)) pool.set(key, value);
+          return pool.get(key) as T;
+        };
+        const shared = (pod: Pod): Pod => ({ ...pod, labels: pooled(pod.labels), ports: pooled(pod.ports) });
+        const live = compile({ ...world, pods: world.pods.map(shared) });
+        const plain = compile(world);
+        same(facts(live), facts(plain));
+        for (const change of changes) {
+          const isPod = change.op === "put" && change.kind === "pod";
+          live.apply([isPod ? { ...change, object: shared(change.object) } : change]);
+          plain.apply([change]);
+          same(facts(live), facts(plain));
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
   test("says whose class, address or split may have changed", () => {
     fc.assert(
       fc.property(arbitraryHistory, ({ world, changes }) => {

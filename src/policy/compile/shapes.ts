@@ -63,6 +63,8 @@ export class Shapes {
   readonly #groups = new Map<string, Map<string, Set<Members>>>();
   readonly #byPortName = new Map<string, Set<Shape>>();
   readonly #listener: MembershipListener;
+  /** The shape that a pod was filed under last, and what of: replicas come one after another, and share their labels and ports. */
+  #latest: { readonly shape: Shape; readonly labels: Labels; readonly ports: readonly ContainerPort[] } | null = null;
 
   constructor(listener: MembershipListener) {
     this.#listener = listener;
@@ -70,12 +72,29 @@ export class Shapes {
 
   /** Files a pod under its shape. The caller keeps the shape, to `remove` the pod by. */
   add(pod: Pod, key: string): Shape {
+    const { namespace, labels, ports } = pod;
+    let latest = this.#latest;
+    if (
+      latest === null ||
+      latest.labels !== labels ||
+      latest.ports !== ports ||
+      latest.shape.namespace.name !== namespace ||
+      latest.shape.pods.size === 0 // it is gone
+    ) {
+      latest = { shape: this.#shape(pod, key), labels, ports };
+      this.#latest = latest;
+    }
+    latest.shape.pods.add(key);
+    return latest.shape;
+  }
+
+  #shape(pod: Pod, key: string): Shape {
     const namespace = this.#namespace(pod.namespace);
     const ports = normalPorts(pod.ports);
-    const shapeKey = JSON.stringify([Object.entries(pod.labels).sort(([a], [b]) => compareText(a, b)), ports]);
+    const { labels } = pod;
+    const shapeKey = JSON.stringify([Object.entries(labels).sort(([a], [b]) => compareText(a, b)), ports]);
     let shape = namespace.shapes.get(shapeKey);
     if (shape === undefined) {
-      const { labels } = pod;
       shape = { key: shapeKey, namespace, labels, ports, pods: new Set([key]), judged: 0, groups: new Set() };
       namespace.shapes.set(shapeKey, shape);
       if (namespace.byToken !== null)
@@ -83,7 +102,6 @@ export class Shapes {
       for (const { name } of ports) addTo(this.#byPortName, name, shape);
       for (const members of this.#groupsOf(shape)) this.#join(shape, members);
     }
-    shape.pods.add(key);
     return shape;
   }
 
