@@ -3,11 +3,13 @@
  * and ipset for the comparison. Times of two layouts are compared in turns, each in a network of its own.
  */
 import { spawnSync } from "node:child_process";
+import { batchOf } from "../src/nftables/batch.ts";
 import { Desired } from "../src/nftables/desired.ts";
 import { Drops } from "../src/nftables/drops.ts";
 import { Enforcer } from "../src/nftables/enforcer.ts";
 import { elementsOf } from "../src/nftables/port-table.ts";
 import type { Runner } from "../src/nftables/runner.ts";
+import { scriptOf } from "../src/nftables/script.ts";
 import { compile } from "../src/policy/compile/live-plan.ts";
 import type { Change, LivePlan } from "../src/policy/compile/plan.ts";
 import { directions } from "../src/policy/model/verdict.ts";
@@ -64,9 +66,9 @@ function counted(runner: Runner): { readonly runner: Runner; take(): number } {
   return {
     runner: {
       ...runner,
-      run: (script, format) => {
-        bytes += Buffer.byteLength(script);
-        return runner.run(script, format);
+      commit: (commands, table) => {
+        bytes += batchOf(commands, table)?.bytes.length ?? Buffer.byteLength(scriptOf(commands, table));
+        return runner.commit(commands, table);
       },
     },
     take: () => {

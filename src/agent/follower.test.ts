@@ -22,7 +22,7 @@ class RecordingKernel implements Kernel {
   async reach(plan: LivePlan): Promise<TransactionStats[]> {
     this.tries++;
     await this.gate;
-    if (this.refuses(plan)) throw new NftablesError("Error: Could not process rule: Invalid argument", "");
+    if (this.refuses(plan)) throw new NftablesError("Error: Could not process rule: Invalid argument", null);
     this.policies = Array.from(plan.policies.values(), ({ metadata, spec }) => {
       return `${metadata.name} ${(spec?.ingress ?? []).length}`;
     }).sort();
@@ -155,7 +155,7 @@ describe("following a cluster", () => {
     const states: unknown[] = [];
     const act = async (): Promise<TransactionStats[]> => {
       states.push(rig.follower.conditions()[0]?.state);
-      if (++tries < 4) throw new NftablesError("Error: Could not process rule: Device or resource busy", "");
+      if (++tries < 4) throw new NftablesError("Error: Could not process rule: Device or resource busy", null);
       return [];
     };
     rig.follower.mailbox.post({ act });

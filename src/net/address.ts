@@ -15,6 +15,19 @@ export interface Address {
   readonly value: bigint;
 }
 
+/** In network byte order: 4 or 16 bytes. */
+export function addressBytes({ family, value }: Address): Uint8Array {
+  const bytes = new Uint8Array(familyBits(family) / 8);
+  const view = new DataView(bytes.buffer);
+  if (family === "IPv4") {
+    view.setUint32(0, Number(value));
+  } else {
+    view.setBigUint64(0, value >> 64n);
+    view.setBigUint64(8, value & 0xffff_ffff_ffff_ffffn);
+  }
+  return bytes;
+}
+
 /** A network; INVARIANT: the bits of `value` beyond `prefix` are 0. */
 export interface Cidr {
   readonly family: Family;

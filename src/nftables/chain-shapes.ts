@@ -5,6 +5,7 @@
  */
 import { directions } from "../policy/model/verdict.ts";
 import { denyChain, subjectChain } from "./names.ts";
+import { type Rule, ruleText } from "./rules.ts";
 import { baseChain, baseRules, denyRule, hookNames, skeleton, subjectRules, type TableOptions } from "./skeleton.ts";
 import type { KernelState } from "./state.ts";
 
@@ -16,6 +17,7 @@ export type ChainShape = readonly string[];
 const word = /@\w+|\b(?:goto|jump) \S+|(?<=^| )(?:accept|drop|return)(?= |$)/g;
 
 const shapeOfText = (rule: string): string => (rule.match(word) ?? []).join(" ");
+const shapeOf = (rule: Rule): string => shapeOfText(ruleText(rule));
 
 /** Of a rule's statements in nft's JSON, libnftables-json(5). */
 export const shapeOfRule = (statements: Json | undefined): string => [...words(statements)].join(" ");
@@ -35,11 +37,11 @@ function* words(value: Json | undefined): Generator<string> {
 /** The chains that a table in this state has, and no others. */
 export function chainShapes(state: KernelState, options: TableOptions): ReadonlyMap<string, ChainShape> {
   const shapes = new Map<string, ChainShape>();
-  const add = (name: string, rules: readonly string[]): void => void shapes.set(name, rules.map(shapeOfText));
+  const add = (name: string, rules: readonly Rule[]): void => void shapes.set(name, rules.map(shapeOf));
   const lines = skeleton(options, state.epoch);
   for (const [i, line] of lines.entries()) {
     const name = /^chain (\S+) \{$/.exec(line)?.[1];
-    if (name !== undefined) add(name, lines.slice(i + 1, lines.indexOf("}", i)));
+    if (name !== undefined) shapes.set(name, lines.slice(i + 1, lines.indexOf("}", i)).map(shapeOfText));
   }
   if (state.hooked) for (const hook of hookNames) add(baseChain(hook), baseRules(options, hook, state.epoch));
   for (const direction of directions) {

@@ -2,8 +2,9 @@
  * Entries of connection tracking: clearing bits of their marks, and removing them. Calls block their thread: used in
  * `kernel-worker.ts` only.
  */
-import { familyBits, parseAddress } from "../net/address.ts";
-import { type Ask, attribute, attributes, Ctnetlink, hostNumber32, nested, number32 } from "./ctnetlink.ts";
+import { addressBytes, parseAddress } from "../net/address.ts";
+import { type Ask, Ctnetlink } from "./ctnetlink.ts";
+import { attribute, attributes, hostNumber32, nested, number32 } from "./netlink.ts";
 
 // linux/netfilter/nfnetlink_conntrack.h; a type's upper byte is NFNL_SUBSYS_CTNETLINK
 const get = 0x101; // IPCTNL_MSG_CT_GET
@@ -96,8 +97,7 @@ export function forgetFlows(addresses: readonly string[]): number {
 function bytesOf(text: string): Buffer {
   const parsed = parseAddress(text);
   if (parsed === null) throw new Error(`not an address: ${text}`);
-  const digits = familyBits(parsed.family) / 4;
-  return Buffer.from(parsed.value.toString(16).padStart(digits, "0"), "hex");
+  return Buffer.from(addressBytes(parsed));
 }
 
 // CTA_IP_V4_SRC, CTA_IP_V6_SRC; AF_INET, AF_INET6

@@ -7,6 +7,7 @@ import { namespacedName } from "../policy/model/world.ts";
 import { adopt } from "./adopt.ts";
 import { type Fitted, fitting, type Room } from "./closed.ts";
 import { Collector } from "./collect.ts";
+import type { Command } from "./commands.ts";
 import { Desired } from "./desired.ts";
 import { type DropExplanation, Drops } from "./drops.ts";
 import { nextEpoch, untrusted } from "./epoch.ts";
@@ -14,6 +15,7 @@ import { denyChain } from "./names.ts";
 import { fullRoom, type KernelNumbers, kernelNumbers } from "./numbers.ts";
 import { hasNumbers, releaseNumbers, render } from "./render.ts";
 import { NftablesError, type Runner } from "./runner.ts";
+import { scriptOf } from "./script.ts";
 import { type Purpose, sequence, type Transaction } from "./sequence.ts";
 import { aboutPlace, defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
@@ -251,7 +253,7 @@ export class Enforcer {
       this.#uncertain = false;
       return stats;
     }
-    if (listing === null) await this.#runner.run([...skeleton(this.#options, this.#state.epoch), ""].join("\n"));
+    if (listing === null) await this.#runner.commit([this.#skeleton()], this.#options.table);
     else this.#collectLater(); // what an earlier process had no time to
     return [...(await this.#reach(null)), ...(await this.#trust())];
   }
@@ -267,8 +269,12 @@ export class Enforcer {
     this.#begin(null);
     this.#fitted = fitting(this.#desired.goal, this.#room);
     const ops = this.#sequence(touchAll(this.#state, this.#fitted.goal)).flatMap((transaction) => transaction.ops);
-    const first = [`delete table inet ${this.#options.table}`, ...skeleton(this.#options, this.#state.epoch), ""];
-    return [await this.#commit({ purpose: "open", ops }, first.join("\n")), ...(await this.#trust())];
+    const anew: Command[] = [{ kind: "script", lines: [`delete table inet ${this.#options.table}`] }, this.#skeleton()];
+    return [await this.#commit({ purpose: "open", ops }, anew), ...(await this.#trust())];
+  }
+
+  #skeleton(): Command {
+    return { kind: "script", lines: skeleton(this.#options, this.#state.epoch) };
   }
 
   /** Marks of an earlier table would pass for judged flows: until they are cleared no mark is trusted. */
@@ -355,15 +361,15 @@ export class Enforcer {
     }
   }
 
-  async #commit(transaction: Transaction, first = ""): Promise<TransactionStats> {
+  async #commit(transaction: Transaction, first: readonly Command[] = []): Promise<TransactionStats> {
     const ops: Op[] = [];
     for (const op of transaction.ops) {
       ops.push(op.kind === "epoch" ? { kind: "epoch", to: await this.#enter(this.#state.epoch) } : op);
     }
-    const script = first + render(ops, this.#numbers, this.#options);
+    const commands = [...first, ...render(ops, this.#numbers, this.#options)];
     const start = performance.now();
     try {
-      await this.#runner.run(script);
+      await this.#runner.commit(commands, this.#options.table);
     } catch (error) {
       this.#uncertain = true;
       throw error;
@@ -449,7 +455,8 @@ export function fullScript(plan: Plan, node: string, options: Partial<TableOptio
   const before = emptyState();
   const numbers = kernelNumbers();
   const transactions = sequence(before, desired.goal, touched, "");
-  return [...skeleton(full, before.epoch), ...transactions.map(({ ops }) => render(ops, numbers, full))].join("\n");
+  const script = (ops: readonly Op[]): string => scriptOf(render(ops, numbers, full), full.table);
+  return [...skeleton(full, before.epoch), ...transactions.map(({ ops }) => script(ops))].join("\n");
 }
 
 export type { DropExplanation } from "./drops.ts";

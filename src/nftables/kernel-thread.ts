@@ -1,5 +1,6 @@
 /** The main thread's side of `kernel-worker.ts`. */
 import { Worker } from "node:worker_threads";
+import type { BatchRefusal } from "./nf-tables.ts";
 
 interface Common {
   readonly id: number;
@@ -12,6 +13,7 @@ export type Request = Common &
     | { readonly kind: "open"; readonly netns: string | null }
     | { readonly kind: "load" }
     | { readonly kind: "run"; readonly script: string; readonly json: boolean }
+    | { readonly kind: "send"; readonly batch: Uint8Array<ArrayBuffer> }
     | { readonly kind: "clear-marks"; readonly mask: number; readonly first: number; readonly last: number }
     | { readonly kind: "forget-flows"; readonly addresses: readonly string[] }
     | { readonly kind: "watch"; readonly table: string }
@@ -26,7 +28,7 @@ export interface RunResult {
 
 export interface Answer {
   readonly id: number;
-  readonly value: RunResult | number | null;
+  readonly value: RunResult | BatchRefusal | number | null;
   readonly error: string | null;
 }
 
@@ -76,7 +78,7 @@ class KernelThread {
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
       this.#worker.ref(); // an answer is owed: the process must not end before it
-      this.#worker.postMessage({ ...request, id });
+      this.#worker.postMessage({ ...request, id }, request.kind === "send" ? [request.batch.buffer] : []);
     });
   }
 

@@ -5,15 +5,17 @@
 import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { clearMarks, forgetFlows } from "./conntrack.ts";
-import { blockSignals, enterNetwork } from "./ctnetlink.ts";
 import type { Answer, Notice, Request } from "./kernel-thread.ts";
 import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
+import { NfTables } from "./nf-tables.ts";
+import { blockSignals, enterNetwork } from "./system-calls.ts";
 import { TableWatch } from "./table-watch.ts";
 
 interface Place {
   /** An open file of the namespace. */
   readonly netns: number;
   context: Context | null;
+  tables: NfTables | null;
   /** By the id of the request. */
   readonly watches: Map<number, TableWatch>;
 }
@@ -40,10 +42,11 @@ function placeOf(number: number): Place {
 function close(number: number): void {
   const place = placeOf(number);
   if (place.context !== null) library!.close(place.context);
+  place.tables?.close();
   places.delete(number);
   for (const watch of place.watches.values()) watch.close();
   if (place.netns === home) return;
-  enter({ netns: home, context: null, watches: new Map() });
+  enter({ netns: home, context: null, tables: null, watches: new Map() });
   closeSync(place.netns);
 }
 
@@ -53,6 +56,7 @@ function handle(request: Request): Answer["value"] {
       places.set(request.place, {
         netns: request.netns === null ? home : openSync(request.netns, "r"),
         context: null,
+        tables: null,
         watches: new Map(),
       });
       return null;
@@ -67,6 +71,14 @@ function handle(request: Request): Answer["value"] {
       const place = placeOf(request.place);
       enter(place);
       return library!.run(place.context!, request.script, request.json);
+    }
+    case "send": {
+      const place = placeOf(request.place);
+      if (place.tables === null) {
+        enter(place);
+        place.tables = new NfTables();
+      }
+      return place.tables.send(request.batch);
     }
     case "clear-marks":
       enter(placeOf(request.place));

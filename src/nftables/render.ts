@@ -1,12 +1,13 @@
-/** Transactions as nft scripts. */
-import { type Family, formatAddress, parseAddress } from "../net/address.ts";
-import type { Range } from "../net/interval.ts";
-import type { PortProtocol } from "../net/ports.ts";
+/** Transactions as commands to the kernel. */
+import { type Family, parseAddress } from "../net/address.ts";
+import type { Range, Ranges } from "../net/interval.ts";
 import type { Direction } from "../policy/model/verdict.ts";
 import { closedDrop } from "./closed.ts";
+import type { Command, Element, Key } from "./commands.ts";
 import { denyChain, type Hash, subjectChain } from "./names.ts";
-import { classid, type DirectionNumbers, explicitNobody, type KernelNumbers, pairKey, tableFlags } from "./numbers.ts";
+import { type DirectionNumbers, explicitNobody, type KernelNumbers, pairKey, tableFlags } from "./numbers.ts";
 import { type Answer, allow, elementsOf, type PortTable, type TableElements } from "./port-table.ts";
+import type { Rule } from "./rules.ts";
 import {
   about,
   aboutKey,
@@ -25,82 +26,69 @@ import {
 } from "./skeleton.ts";
 import { closed, free, type NetPiece, nobody, type Op } from "./state.ts";
 
-/** Elements in one command: keeps lines, and nft's errors, short. */
-const elementsAtOnce = 500;
-
-const protocolName: Readonly<Record<PortProtocol, string>> = { TCP: "tcp", UDP: "udp", SCTP: "sctp" };
-
 /** Gathers a transaction's commands in an order that the kernel takes. */
-class Script {
-  readonly #table: string;
-  readonly #chains: string[] = [];
-  readonly #deleted = new Map<string, string[]>();
-  readonly #added = new Map<string, string[]>();
-  readonly #last: string[] = [];
+class Gathering {
+  readonly #chains: Command[] = [];
+  readonly #removed = new Map<string, Element[]>();
+  readonly #added = new Map<string, Element[]>();
+  readonly #last: Command[] = [];
 
-  constructor(table: string) {
-    this.#table = `inet ${table}`;
-  }
-
-  chain(name: string, rules: readonly string[]): void {
-    this.#chains.push(`add chain ${this.#table} ${name}`);
-    for (const rule of rules) this.#chains.push(`add rule ${this.#table} ${name} ${rule}`);
+  chain(chain: string, rules: readonly Rule[]): void {
+    this.#chains.push({ kind: "add", what: "chain", name: chain });
+    for (const rule of rules) this.#chains.push({ kind: "rule", chain, rule });
   }
 
   counter(name: string): void {
-    this.#chains.push(`add counter ${this.#table} ${name}`);
+    this.#chains.push({ kind: "add", what: "counter", name });
   }
 
-  rewrite(name: string, rules: readonly string[]): void {
-    this.#chains.push(`flush chain ${this.#table} ${name}`);
-    for (const rule of rules) this.#chains.push(`add rule ${this.#table} ${name} ${rule}`);
+  rewrite(chain: string, rules: readonly Rule[]): void {
+    this.#chains.push({ kind: "flush", chain });
+    for (const rule of rules) this.#chains.push({ kind: "rule", chain, rule });
   }
 
-  add(map: string, element: string): void {
-    append(this.#added, map, element);
+  add(set: string, key: Key, more: Omit<Element, "key"> = {}): void {
+    append(this.#added, set, { key, ...more });
   }
 
-  remove(map: string, key: string): void {
-    append(this.#deleted, map, key);
+  remove(set: string, key: Key): void {
+    append(this.#removed, set, { key });
   }
 
-  delete(kind: "chain" | "counter", name: string): void {
+  delete(what: "chain" | "counter", name: string): void {
     // A chain's rules hold its counter: all chains go first.
-    if (kind === "chain") this.#last.unshift(`delete chain ${this.#table} ${name}`);
-    else this.#last.push(`delete counter ${this.#table} ${name}`);
+    if (what === "chain") this.#last.unshift({ kind: "delete", what, name });
+    else this.#last.push({ kind: "delete", what, name });
   }
 
-  raw(lines: readonly string[]): void {
-    this.#last.push(...lines);
+  script(lines: readonly string[]): void {
+    this.#last.push({ kind: "script", lines });
   }
 
-  text(): string {
-    const elements = (verb: string, maps: ReadonlyMap<string, readonly string[]>): string[] =>
-      [...maps].flatMap(([map, all]) => {
-        const lines: string[] = [];
-        for (let i = 0; i < all.length; i += elementsAtOnce) {
-          lines.push(`${verb} element ${this.#table} ${map} { ${all.slice(i, i + elementsAtOnce).join(", ")} }`);
-        }
-        return lines;
-      });
-    return [
-      ...this.#chains,
-      ...elements("delete", this.#deleted),
-      ...elements("add", this.#added),
-      ...this.#last,
-      "",
-    ].join("\n");
+  commands(): readonly Command[] {
+    const elements = (add: boolean, sets: ReadonlyMap<string, readonly Element[]>): Command[] =>
+      Array.from(sets, ([set, all]) => ({ kind: "elements", add, set, elements: all }));
+    return [...this.#chains, ...elements(false, this.#removed), ...elements(true, this.#added), ...this.#last];
   }
 }
 
-function append(map: Map<string, string[]>, key: string, value: string): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
+function append(sets: Map<string, Element[]>, set: string, element: Element): void {
+  const list = sets.get(set);
+  if (list === undefined) sets.set(set, [element]);
+  else list.push(element);
 }
 
-const target = (direction: Direction, answer: Answer): string =>
-  `goto ${answer === allow ? (direction === "egress" ? "admit" : "pass") : denyChain(answer)}`;
+const numberKey = (number: number): Key => ({ kind: "number", number });
+
+const addressKey = (text: string): Key & { readonly kind: "address" } => ({
+  kind: "address",
+  address: parseAddress(text)!,
+});
+
+function answerChain(direction: Direction, answer: Answer): string {
+  if (answer !== allow) return denyChain(answer);
+  return direction === "egress" ? "admit" : "pass";
+}
 
 function dispatchChain(direction: Direction, subject: Hash): string {
   if (subject === free) return freeChain[direction];
@@ -115,55 +103,54 @@ const flagsOf = ({ ports, ranges, protocols }: TableElements): number =>
   (ranges.length > 0 ? tableFlags.ranges : 0) +
   (protocols.length > 0 ? tableFlags.protocols : 0);
 
-const rangeText = (family: Family, { start, end }: Range<bigint>): string => {
-  const first = formatAddress({ family, value: start });
-  return start === end ? first : `${first}-${formatAddress({ family, value: end })}`;
-};
+const rangeKey = (family: Family, { start, end }: Range<bigint>): Key => ({ kind: "addresses", family, start, end });
 
-function renderTable(script: Script, direction: Direction, numbers: DirectionNumbers, table: PortTable, add: boolean) {
+function renderTable(out: Gathering, direction: Direction, numbers: DirectionNumbers, table: PortTable, add: boolean) {
   const elements = elementsOf(table);
-  const id = classid(add ? numbers.tables.add(table.key, flagsOf(elements)) : numbers.tables.of(table.key));
-  const put = (what: string, key: string, answer: Answer): void => {
-    if (add) script.add(mapName(direction, what), `${key} : ${target(direction, answer)}`);
-    else script.remove(mapName(direction, what), key);
+  const number = add ? numbers.tables.add(table.key, flagsOf(elements)) : numbers.tables.of(table.key);
+  const put = (what: string, key: Key, answer: Answer): void => {
+    if (add) out.add(mapName(direction, what), key, { value: { chain: answerChain(direction, answer) } });
+    else out.remove(mapName(direction, what), key);
   };
   const { ports, ranges, protocols, rest } = elements;
-  for (const p of ports) put("port", `${id} . ${protocolName[p.protocol]} . ${p.port}`, p.answer);
-  for (const p of ranges) put("range", `${id} . ${protocolName[p.protocol]} . ${p.start}-${p.end}`, p.answer);
-  for (const p of protocols) put("proto", `${id} . ${protocolName[p.protocol]}`, p.answer);
-  put("rest", id, rest);
+  for (const { protocol, port, answer } of ports) put("port", { kind: "port", number, protocol, port }, answer);
+  for (const { protocol, start, end, answer } of ranges) {
+    put("range", { kind: "ports", number, protocol, start, end }, answer);
+  }
+  for (const { protocol, answer } of protocols) put("proto", { kind: "protocol", number, protocol }, answer);
+  put("rest", numberKey(number), rest);
 }
 
 /**
- * One transaction as a script. New classes get numbers here; numbers of removed ones are given back by `releaseNumbers`,
+ * One transaction as commands. New classes get numbers here; numbers of removed ones are given back by `releaseNumbers`,
  * after the transaction was committed.
  */
-export function render(ops: readonly Op[], numbers: KernelNumbers, options: TableOptions): string {
-  const script = new Script(options.table);
-  for (const op of ops) renderOp(script, op, numbers, options);
-  return script.text();
+export function render(ops: readonly Op[], numbers: KernelNumbers, options: TableOptions): readonly Command[] {
+  const out = new Gathering();
+  for (const op of ops) renderOp(out, op, numbers, options);
+  return out.commands();
 }
 
-function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: TableOptions): void {
+function renderOp(out: Gathering, op: Op, numbers: KernelNumbers, options: TableOptions): void {
   switch (op.kind) {
     case "deny": {
       const name = denyChain(op.id);
       if (op.present) {
-        script.counter(name);
-        script.chain(name, [denyRule(options, op.id)]);
+        out.counter(name);
+        out.chain(name, [denyRule(options, op.id)]);
       } else {
-        script.delete("chain", name);
-        script.delete("counter", name);
+        out.delete("chain", name);
+        out.delete("counter", name);
       }
       break;
     }
     case "table":
-      renderTable(script, op.direction, numbers[op.direction], op.table, op.present);
+      renderTable(out, op.direction, numbers[op.direction], op.table, op.present);
       break;
     case "peer": {
       const own = numbers[op.direction].peers;
-      if (op.present) script.add(mapName(op.direction, "peers"), `${classid(own.add(op.peer))} comment "${op.peer}"`);
-      else script.remove(mapName(op.direction, "peers"), classid(own.of(op.peer)));
+      if (op.present) out.add(mapName(op.direction, "peers"), numberKey(own.add(op.peer)), { comment: op.peer });
+      else out.remove(mapName(op.direction, "peers"), numberKey(own.of(op.peer)));
       break;
     }
     case "subject": {
@@ -172,34 +159,35 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       const map = mapName(op.direction, "pair");
       if (op.present) {
         const key = pairKey(own.subjects.add(op.subject), 0);
-        script.chain(name, subjectRules(op.direction, key));
+        out.chain(name, subjectRules(op.direction, key));
         // The comment tells a later process whose number this is.
-        script.add(map, `${classid(key)} comment "${op.subject}" : ${classid(own.tables.of(op.table))}`);
+        out.add(map, numberKey(key), { comment: op.subject, value: { number: own.tables.of(op.table) } });
       } else {
-        script.delete("chain", name);
-        script.remove(map, classid(pairKey(own.subjects.of(op.subject), 0)));
+        out.delete("chain", name);
+        out.remove(map, numberKey(pairKey(own.subjects.of(op.subject), 0)));
       }
       break;
     }
     case "pair": {
       const own = numbers[op.direction];
-      const key = classid(pairKey(own.subjects.of(op.subject), own.peers.of(op.peer)));
+      const key = numberKey(pairKey(own.subjects.of(op.subject), own.peers.of(op.peer)));
       const map = mapName(op.direction, "pair");
-      if (op.present) script.add(map, `${key} : ${classid(own.tables.of(op.table))}`);
-      else script.remove(map, key);
+      if (op.present) out.add(map, key, { value: { number: own.tables.of(op.table) } });
+      else out.remove(map, key);
       break;
     }
     case "exact":
     case "dispatch": {
-      const digit = familyDigit[parseAddress(op.address)!.family];
+      const key = addressKey(op.address);
+      const digit = familyDigit[key.address.family];
       const map = mapName(op.direction, `${op.kind === "exact" ? "peer" : "subject"}${digit}`);
-      if (op.from !== null) script.remove(map, op.address);
+      if (op.from !== null) out.remove(map, key);
       if (op.to === null) break;
       const value =
         op.kind === "exact"
-          ? classid(peerNumber(numbers[op.direction], op.to))
-          : `goto ${dispatchChain(op.direction, op.to)}`;
-      script.add(map, `${op.address} : ${value}`);
+          ? { number: peerNumber(numbers[op.direction], op.to) }
+          : { chain: dispatchChain(op.direction, op.to) };
+      out.add(map, key, { value });
       break;
     }
     case "nets": {
@@ -207,42 +195,49 @@ function renderOp(script: Script, op: Op, numbers: KernelNumbers, options: Table
       const text = (piece: NetPiece): string => `${piece.start}-${piece.end}-${piece.peer}`;
       const old = new Set(op.from.map(text));
       const now = new Set(op.to.map(text));
-      for (const piece of op.from) if (!now.has(text(piece))) script.remove(map, rangeText(op.family, piece));
+      for (const piece of op.from) if (!now.has(text(piece))) out.remove(map, rangeKey(op.family, piece));
       for (const piece of op.to) {
         if (old.has(text(piece))) continue;
-        script.add(map, `${rangeText(op.family, piece)} : ${classid(peerNumber(numbers[op.direction], piece.peer))}`);
+        const value = { number: peerNumber(numbers[op.direction], piece.peer) };
+        out.add(map, rangeKey(op.family, piece), { value });
       }
       break;
     }
     case "held": {
       const set = heldSet(familyDigit[op.family]);
-      const text = (range: Range<bigint>): string => rangeText(op.family, range);
-      const [old, now] = [op.from.map(text), op.to.map(text)];
-      for (const range of old) if (!now.includes(range)) script.remove(set, range);
-      for (const range of now) if (!old.includes(range)) script.add(set, range);
+      for (const range of op.from) if (!hasRange(op.to, range)) out.remove(set, rangeKey(op.family, range));
+      for (const range of op.to) if (!hasRange(op.from, range)) out.add(set, rangeKey(op.family, range));
       break;
     }
     case "owner": {
-      const set = ownersSet(familyDigit[parseAddress(op.address)!.family]);
-      if (op.from !== null) script.remove(set, op.address);
-      if (op.to !== null) script.add(set, `${op.address} comment "${op.to}"`);
+      const key = addressKey(op.address);
+      const set = ownersSet(familyDigit[key.address.family]);
+      if (op.from !== null) out.remove(set, key);
+      if (op.to !== null) out.add(set, key, { comment: op.to });
       break;
     }
     case "owe":
-      script.remove("about", aboutKey);
-      script.add("about", `${aboutKey} comment "${about(options, op.epoch, true)}"`);
+      renderAbout(out, about(options, op.epoch, true));
       break;
     case "epoch": {
-      for (const hook of hookNames) script.rewrite(baseChain(hook), baseRules(options, hook, op.to));
-      script.remove("about", aboutKey);
-      script.add("about", `${aboutKey} comment "${about(options, op.to, false)}"`);
+      for (const hook of hookNames) out.rewrite(baseChain(hook), baseRules(options, hook, op.to));
+      renderAbout(out, about(options, op.to, false));
       break;
     }
     case "hooks":
-      script.raw(hooks(options));
+      out.script(hooks(options));
       break;
   }
 }
+
+function renderAbout(out: Gathering, comment: string): void {
+  const key = numberKey(aboutKey);
+  out.remove("about", key);
+  out.add("about", key, { comment });
+}
+
+const hasRange = (ranges: Ranges<bigint>, { start, end }: Range<bigint>): boolean =>
+  ranges.some((one) => one.start === start && one.end === end);
 
 /** Is there a number for every class and table that is new in a sequence? */
 export function hasNumbers(sequence: readonly { readonly ops: readonly Op[] }[], numbers: KernelNumbers): boolean {

@@ -1,14 +1,23 @@
 /** Running nftables scripts: one interface over libnftables in process and the `nft` program. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { type Batch, batchOf } from "./batch.ts";
+import type { Command } from "./commands.ts";
 import { kernelThread, type RunResult } from "./kernel-thread.ts";
+import type { BatchRefusal } from "./nf-tables.ts";
+import { scriptOf } from "./script.ts";
 
 /** The kernel of one network namespace. Calls run one after another, off the main thread. */
 export interface Runner {
   /** `libnftables` in process, or the `nft` program. */
   readonly backend: "libnftables" | "nft";
   /**
-   * Runs commands in nft's own syntax as one transaction: all of them take effect, or none.
+   * Sends commands to a table of family `inet` as one transaction: all of them take effect, or none.
+   * @throws NftablesError
+   */
+  commit(commands: readonly Command[], table: string): Promise<void>;
+  /**
+   * Runs commands in nft's own syntax, as one transaction too.
    * @param format of listings
    * @returns what nft printed
    * @throws NftablesError
@@ -34,14 +43,18 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** A script that was refused: nft's own text, and the line it points at. */
+/** What was refused: nft's own text or the kernel's, and the command that it is about, in nft's words. */
 export class NftablesError extends Error {
-  /** The line of the script, null where nft names none. */
+  /** null where it is not known which one. */
   readonly line: string | null;
 
-  constructor(text: string, script: string) {
+  /** @param text of nft about a script */
+  static ofScript(text: string, script: string): NftablesError {
     const at = /:(\d+):\d+(?:-\d+)?:/.exec(text)?.[1];
-    const line = at === undefined ? null : (script.split("\n")[Number(at) - 1] ?? null);
+    return new NftablesError(text, at === undefined ? null : (script.split("\n")[Number(at) - 1] ?? null));
+  }
+
+  constructor(text: string, line: string | null) {
     const said = text
       .trim()
       .split("\n", 8)
@@ -76,13 +89,20 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
   if (asked !== "nft") {
     try {
       await thread.ask({ kind: "load", place });
+      const run: Runner["run"] = async (script, format = "text") => {
+        const result = await thread.ask({ kind: "run", place, script, json: format === "json" });
+        return outputOf(result as RunResult, script);
+      };
       return {
         ...common,
         backend: "libnftables",
         watch: (table, changed) => thread.watch(place, table, changed),
-        run: async (script, format = "text") => {
-          const result = await thread.ask({ kind: "run", place, script, json: format === "json" });
-          return outputOf(result as RunResult, script);
+        run,
+        commit: async (commands, table) => {
+          const batch = batchOf(commands, table);
+          if (batch === null) return void (await run(scriptOf(commands, table)));
+          const refusal = (await thread.ask({ kind: "send", place, batch: batch.bytes })) as BatchRefusal | null;
+          if (refusal !== null) throw errorOf(refusal, batch, table);
         },
         close: async () => void (await thread.ask({ kind: "close", place })),
       };
@@ -92,15 +112,17 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
   }
   const fd = netns === null ? null : openSync(netns, "r");
   let queue: Promise<unknown> = Promise.resolve();
+  const run: Runner["run"] = (script, format = "text") => {
+    const result = queue.then(async () => outputOf(await runProgram(script, format, fd), script));
+    queue = result.catch(() => undefined);
+    return result;
+  };
   return {
     ...common,
     backend: "nft",
     watch: null,
-    run: (script, format = "text") => {
-      const result = queue.then(async () => outputOf(await runProgram(script, format, fd), script));
-      queue = result.catch(() => undefined);
-      return result;
-    },
+    run,
+    commit: async (commands, table) => void (await run(scriptOf(commands, table))),
     close: async () => {
       await queue;
       if (fd !== null) closeSync(fd);
@@ -110,8 +132,13 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
 }
 
 function outputOf(result: RunResult, script: string): string {
-  if (!result.ok) throw new NftablesError(result.error, script);
+  if (!result.ok) throw NftablesError.ofScript(result.error, script);
   return result.output;
+}
+
+function errorOf({ sequence, text }: BatchRefusal, { commands }: Batch, table: string): NftablesError {
+  const command = commands[sequence] ?? null;
+  return new NftablesError(text, command === null ? null : (scriptOf([command], table).split("\n")[0] ?? null));
 }
 
 /** Starts `nft`, in a namespace through `nsenter` (util-linux). */

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ruleText } from "./rules.ts";
 import { baseRules, defaultTableOptions, hooks, skeleton } from "./skeleton.ts";
 
 const epochs = [0, 1, 65535];
@@ -10,7 +11,7 @@ test("only a packet that `pass` let through is stamped and accepted; whoever com
   expect(lines[lines.indexOf(setter[0]!) - 1]).toBe("chain pass {");
   for (const epoch of epochs) {
     for (const hook of ["forward", "input"] as const) {
-      const rules = baseRules(defaultTableOptions, hook, epoch);
+      const rules = baseRules(defaultTableOptions, hook, epoch).map(ruleText);
       const judged = rules.indexOf(`jump judge_${hook}`);
       expect(rules.slice(judged + 1, judged + 6)).toEqual([
         "meta priority != ffc0:0 jump e_judge",
@@ -36,9 +37,10 @@ test("no chain that finds a class leads to one that judges", () => {
 });
 
 test("no flow is trusted or stamped without an epoch", () => {
-  expect(baseRules(defaultTableOptions, "forward", 0).join("\n")).not.toContain("ct mark");
+  expect(baseRules(defaultTableOptions, "forward", 0).map(ruleText).join("\n")).not.toContain("ct mark");
   expect(hooks(defaultTableOptions).join("\n")).not.toContain("ct mark");
-  expect(baseRules(defaultTableOptions, "forward", 3).filter((rule) => !rule.includes("meta priority !="))).toEqual([
+  const rules = baseRules(defaultTableOptions, "forward", 3).map(ruleText);
+  expect(rules.filter((rule) => !rule.includes("meta priority !="))).toEqual([
     "ct state new,established ct mark & 0xffff0000 == 0x00030000 accept",
     "jump judge_forward",
     "meta priority & ffc0:0 != ffc0:0 drop",

@@ -11,6 +11,19 @@ import { closedDrop } from "./closed.ts";
 import { untrusted } from "./epoch.ts";
 import { denyChain, hash, letter, logPrefix } from "./names.ts";
 import { classid, firstSign, pairKey, subjectMask, tableFlags } from "./numbers.ts";
+import {
+  accept,
+  assign,
+  drop,
+  is,
+  isNot,
+  jump,
+  type Rule,
+  replace,
+  ruleText,
+  type Statement,
+  turnOn,
+} from "./rules.ts";
 import { strangerDrop, strangerRules, strayRules } from "./strangers.ts";
 
 export interface TableOptions {
@@ -40,7 +53,7 @@ export const defaultTableOptions: TableOptions = {
 const layout = 5;
 
 /** The element of the set `about` whose comment says what a later process must know. */
-export const aboutKey = "0:1";
+export const aboutKey = 1;
 export const about = (
   { logGroup, epochBits, markShift, priority, podInterfaces }: TableOptions,
   epoch: number,
@@ -55,8 +68,6 @@ export function aboutPlace(listing: string): Pick<TableOptions, "epochBits" | "m
   const said = /comment "bulkhead \d+ log \d+ bits (\d+) shift (\d+) /.exec(listing);
   return said === null ? null : { epochBits: Number(said[1]), markShift: Number(said[2]) };
 }
-
-const hex = (value: number): string => `0x${(value >>> 0).toString(16).padStart(8, "0")}`;
 
 /** The bits of the conntrack mark that are ours. */
 export const markMask = ({ epochBits, markShift }: Pick<TableOptions, "epochBits" | "markShift">): number =>
@@ -149,12 +160,14 @@ type Hook = "forward" | "input";
 export const hookNames: readonly Hook[] = ["forward", "input"];
 export const baseChain = (hook: Hook): string => `base_${hook}`;
 
+const setPriority = (value: number): string => ruleText([assign("meta priority", value)]);
+
 /** What `meta priority` says of a flow whose source is not ruled. No key of a pair, and no table, is like these three. */
-const unruled = classid(pairKey(firstSign, 0));
+const unruled = pairKey(firstSign, 0);
 /** Of a flow that the egress of a ruled source allowed. */
-const admitted = classid(pairKey(firstSign + 2, 0));
+const admitted = pairKey(firstSign + 2, 0);
 /** Of a flow that every ruled direction allowed. */
-const passed = classid(pairKey(firstSign + 3, 0));
+const passed = pairKey(firstSign + 3, 0);
 
 /**
  * The base chains' rules in one epoch: they find the source's class, judge, find the destination's class, judge. What finds
@@ -164,21 +177,23 @@ const passed = classid(pairKey(firstSign + 3, 0));
  * them, and must not carry an epoch that began after its lookups. Only `pass` lets a packet get to the stamp: a judging
  * chain that ends without a verdict denies.
  */
-export function baseRules(options: TableOptions, hook: Hook, epoch: number): readonly string[] {
+export function baseRules(options: TableOptions, hook: Hook, epoch: number): readonly Rule[] {
   const mask = markMask(options);
-  const mark = hex(epochMark(options, epoch));
-  const trusted = (rule: string): string[] => (epoch === untrusted ? [] : [rule]);
+  const mark = epochMark(options, epoch);
+  const priority = "meta priority";
+  const states: Statement = { kind: "states", states: ["new", "established"] };
+  const trusted = (rule: Rule): Rule[] => (epoch === untrusted ? [] : [rule]);
   return [
     // A related flow has the mark of the flow that it came from, and no judgement of its own.
-    ...trusted(`ct state new,established ct mark & ${hex(mask)} == ${mark} accept`),
-    `jump judge_${hook}`,
-    `meta priority != ${unruled} jump ${mapName("egress", "judge")}`,
-    `meta priority & ${unruled} != ${unruled} drop`,
-    "jump arrive",
-    `meta priority != ${passed} jump ${mapName("ingress", "judge")}`,
-    `meta priority != ${passed} drop`,
-    ...trusted(`ct mark set ct mark & ${hex(~mask)} | ${mark}`),
-    "meta priority set 0:0 accept",
+    ...trusted([states, is("ct mark", mark, mask), accept]),
+    [jump(`judge_${hook}`)],
+    [isNot(priority, unruled), jump(mapName("egress", "judge"))],
+    [isNot(priority, unruled, unruled), drop],
+    [jump("arrive")],
+    [isNot(priority, passed), jump(mapName("ingress", "judge"))],
+    [isNot(priority, passed), drop],
+    ...trusted([replace("ct mark", mask, mark)]),
+    [assign(priority, 0), accept],
   ];
 }
 
@@ -191,7 +206,7 @@ const neighbours = "icmpv6 type { 133, 134, 135, 136, 137 } accept"; // router a
 const errors = "ct state related meta l4proto { icmp, ipv6-icmp } accept"; // spec A6.4
 
 /** What the packet came with must not pass for what this hook finds out. */
-const unknown = "meta priority set 0:0";
+const unknown = setPriority(0);
 
 /** Where each family of addresses has its maps. */
 export const familyDigit = { IPv4: "4", IPv6: "6" } as const;
@@ -204,8 +219,11 @@ export const ownersSet = (digit: string): string => `owners${digit}`;
 export const freeChain: Readonly<Record<Direction, string>> = { egress: "unruled", ingress: "end" };
 
 /** The rule of a drop id's chain. */
-export const denyRule = ({ logGroup }: TableOptions, id: string): string =>
-  `counter name ${denyChain(id)} log prefix "${logPrefix}${id} " group ${logGroup} snaplen 128 drop`;
+export const denyRule = ({ logGroup }: TableOptions, id: string): Rule => [
+  { kind: "counter", name: denyChain(id) },
+  { kind: "log", prefix: `${logPrefix}${id} `, group: logGroup, snaplen: 128 },
+  drop,
+];
 
 function strangers(options: TableOptions, direction: Direction, how: "tracked" | "header"): readonly string[] {
   return strangerRules(direction, how, subjectAddress[direction][how], {
@@ -221,7 +239,11 @@ export const fixedDrops: readonly string[] = directions.flatMap((d) => [stranger
 
 function fixedChains(options: TableOptions): readonly string[] {
   return [
-    ...fixedDrops.flatMap((id) => [`counter ${denyChain(id)} {`, "}", ...chain(denyChain(id), denyRule(options, id))]),
+    ...fixedDrops.flatMap((id) => [
+      `counter ${denyChain(id)} {`,
+      "}",
+      ...chain(denyChain(id), ruleText(denyRule(options, id))),
+    ]),
     ...directions.flatMap((direction) =>
       chain(mapName(direction, "strays"), ...strayRules(direction, denyChain(strangerDrop[direction]))),
     ),
@@ -234,7 +256,7 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     `table inet ${options.table} {`,
     "set about {",
     "type classid",
-    `elements = { ${aboutKey} comment "${about(options, epoch, false)}" }`,
+    `elements = { ${classid(aboutKey)} comment "${about(options, epoch, false)}" }`,
     "}",
     ...maps("egress"),
     ...maps("ingress"),
@@ -244,10 +266,10 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
     ]),
     ...fixedChains(options),
     // Reached when every ruled direction of a flow allowed it.
-    ...chain("pass", `meta priority set ${passed}`),
+    ...chain("pass", setPriority(passed)),
     // Reached when a ruled source is allowed to.
-    ...chain("admit", `meta priority set ${admitted}`),
-    ...chain(freeChain.egress, `meta priority set ${unruled}`),
+    ...chain("admit", setPriority(admitted)),
+    ...chain(freeChain.egress, setPriority(unruled)),
     ...chain(
       "arrive",
       "ct state invalid,untracked goto arrive_header",
@@ -262,7 +284,11 @@ export function skeleton(options: TableOptions, epoch: number): string[] {
       `goto ${freeChain.ingress}`,
     ),
     // The destination is not ruled: what nobody judged is not stamped.
-    ...chain(freeChain.ingress, `meta priority ${admitted} goto pass`, "meta priority set 0:0 accept"),
+    ...chain(
+      freeChain.ingress,
+      ruleText([is("meta priority", admitted), { kind: "goto", chain: "pass" }]),
+      "meta priority set 0:0 accept",
+    ),
     ...lookups("egress"),
     ...lookups("ingress"),
     ...chain(
@@ -312,7 +338,7 @@ export function hooks(options: TableOptions): string[] {
       chain(
         baseChain(hook),
         `type filter hook ${hook} priority ${options.priority}; policy accept;`,
-        ...baseRules(options, hook, untrusted),
+        ...baseRules(options, hook, untrusted).map(ruleText),
       ),
     ),
     "}",
@@ -320,7 +346,7 @@ export function hooks(options: TableOptions): string[] {
 }
 
 /** A subject class's chain: leaves the key of the pair. */
-export const subjectRules = (direction: Direction, number: number): string[] => [
-  `jump ${mapName(direction, "find_peer")}`,
-  `meta priority set meta priority | ${classid(number)}`,
+export const subjectRules = (direction: Direction, number: number): readonly Rule[] => [
+  [jump(mapName(direction, "find_peer"))],
+  [turnOn("meta priority", number)],
 ];

@@ -7,7 +7,8 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import koffi from "koffi";
-import { attributes, closeSocket, messages, netfilterSocket, receiveNow, setOption } from "./ctnetlink.ts";
+import { attributes, messages } from "./netlink.ts";
+import { closeSocket, netfilterSocket, receiveNow, setOption } from "./system-calls.ts";
 
 const subsystem = 10; // NFNL_SUBSYS_NFTABLES
 const group = 7; // NFNLGRP_NFTABLES

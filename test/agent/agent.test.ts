@@ -165,10 +165,9 @@ describeKernel("an agent on a node", () => {
     const told: ClusterEvent[] = [];
     const runner = (real: Runner): Runner => ({
       ...real,
-      run: async (script, format) => {
-        if (refuses && !script.startsWith("list"))
-          throw new NftablesError("Error: Could not process rule: No buffer space", script);
-        return real.run(script, format);
+      commit: async (commands, table) => {
+        if (refuses) throw new NftablesError("No buffer space", null);
+        return real.commit(commands, table);
       },
     });
     const agent = await ready(

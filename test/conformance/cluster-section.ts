@@ -6,6 +6,7 @@ const titles: Readonly<Record<SuiteName, string>> = {
   e2e: "Kubernetes e2e, Netpol",
   cnp: "network-policy-api conformance",
   cyclonus: "cyclonus (TCP, UDP)",
+  "cyclonus-more": "cyclonus (TCP, UDP), cases that it leaves out by default",
 };
 
 export function clusterSection(results: readonly SuiteResult[]): string {

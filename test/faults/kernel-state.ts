@@ -2,6 +2,7 @@
 import { followCluster, openClient } from "../../src/kube/index.ts";
 import { Enforcer } from "../../src/nftables/enforcer.ts";
 import { openRunner, type Runner } from "../../src/nftables/runner.ts";
+import { scriptOf } from "../../src/nftables/script.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { Plan } from "../../src/policy/compile/plan.ts";
 import type { World } from "../../src/policy/model/world.ts";
@@ -24,9 +25,8 @@ export async function tableDifferences(
       collectAfter: 3_600_000,
       runner: {
         ...runner,
-        run: async (script, format) => {
-          if (script.startsWith("list ")) return runner.run(script, format);
-          sent.push(script);
+        commit: async (commands, table) => {
+          sent.push(scriptOf(commands, table));
           throw new Changed("the table is not right");
         },
         clearMarks: async () => 0,

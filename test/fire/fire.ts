@@ -114,10 +114,9 @@ export const writing =
     /** Notes when transactions are acknowledged. */
     const timed = (runner: Runner): Runner => ({
       ...runner,
-      run: async (script, format) => {
-        const output = await runner.run(script, format);
-        if (!script.startsWith("list")) committed();
-        return output;
+      commit: async (commands, table) => {
+        await runner.commit(commands, table);
+        committed();
       },
     });
     const writers: Writer[] = [];

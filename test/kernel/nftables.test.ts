@@ -4,6 +4,7 @@ import { Namespace } from "../../src/netns/namespace.ts";
 import type { Seat } from "../../src/netns/sockets.ts";
 import { Enforcer, type EnforcerOptions, fullScript } from "../../src/nftables/enforcer.ts";
 import { NftablesError, openRunner, type Runner } from "../../src/nftables/runner.ts";
+import { scriptOf } from "../../src/nftables/script.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import type { LivePlan } from "../../src/policy/compile/plan.ts";
 import type { NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
@@ -38,10 +39,11 @@ function observed(runner: Runner, clearMarks?: Runner["clearMarks"]): Runner & {
     sent,
     backend: runner.backend,
     watch: runner.watch,
-    run: (script, format) => {
-      if (!script.startsWith("list ")) sent.push(script);
-      return runner.run(script, format);
+    commit: (commands, table) => {
+      sent.push(scriptOf(commands, table));
+      return runner.commit(commands, table);
     },
+    run: (script, format) => runner.run(script, format),
     clearMarks: clearMarks ?? ((mask, first, last) => runner.clearMarks(mask, first, last)),
     forgetFlows: (addresses) => runner.forgetFlows(addresses),
     close: () => runner.close(),
@@ -214,8 +216,8 @@ describeKernel("enforcer", () => {
     let refuse = Number.POSITIVE_INFINITY;
     const own: Runner = {
       ...stage.runner,
-      run: (script, format) =>
-        refuse-- === 0 ? Promise.reject(new Error("refused")) : stage.runner.run(script, format),
+      commit: (commands, table) =>
+        refuse-- === 0 ? Promise.reject(new Error("refused")) : stage.runner.commit(commands, table),
     };
     await enforcing(
       [policyNamed("p", only("a", "b"))],

@@ -46,4 +46,5 @@ export const images = {
   agnhost: "cluster.test/agnhost:1",
   /** SCTP servers idle where the kernel has no SCTP sockets. */
   agnhostWithoutSctp: "cluster.test/agnhost-without-sctp:1",
+  agnhostOfCyclonus: "cluster.test/agnhost-of-cyclonus:1",
 } as const;

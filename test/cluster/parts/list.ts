@@ -1,5 +1,5 @@
 /** What a real cluster is made of, and how each part is built from its Go module. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { assetPath, images } from "../lib/assets.ts";
 import type { Part, Workshop } from "./builder.ts";
@@ -236,6 +236,20 @@ const cyclonusPart = plain({
   packages: ["github.com/mattfenwick/cyclonus/cmd/cyclonus"],
 });
 
+const cyclonusAgnhostPart: Part = {
+  name: "agnhost of cyclonus",
+  makes: ["cyclonus-agnhost.tar"],
+  version: `${versions.kubernetes} 1`,
+  seconds: 8,
+  make: async (out, workshop) => {
+    const folder = await kubernetesFolder(workshop);
+    copyFileSync(join(import.meta.dirname, "agnhost-of-cyclonus.go"), join(folder, "main.go"));
+    const agnhost = join(workshop.scratch, "agnhost");
+    await goBuild(workshop, { folder, packages: ["."], out: agnhost, flags: kubernetesFlags });
+    await writeImage(join(out, "cyclonus-agnhost.tar"), images.agnhostOfCyclonus, "/agnhost", { agnhost });
+  },
+};
+
 /**
  * Subtests of the network-policy-api suite that open SCTP sockets, by test and title: `go test` can't tell them from others.
  * @param folder of the suite's sources
@@ -276,8 +290,9 @@ export const partSets = {
   cluster: clusterParts,
   e2e: [...clusterParts, ...e2eParts],
   cnp: [...clusterParts, ...e2eParts, cnpPart],
-  cyclonus: [...clusterParts, ...e2eParts, cyclonusPart],
-  all: [...clusterParts, ...e2eParts, cnpPart, cyclonusPart],
+  cyclonus: [...clusterParts, ...e2eParts, cyclonusPart, cyclonusAgnhostPart],
+  "cyclonus-more": [...clusterParts, ...e2eParts, cyclonusPart, cyclonusAgnhostPart],
+  all: [...clusterParts, ...e2eParts, cnpPart, cyclonusPart, cyclonusAgnhostPart],
 } as const;
 
 export type PartSet = keyof typeof partSets;

@@ -5,7 +5,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import type { ClusterOptions } from "../lib/options.ts";
 
-export const suiteNames = ["e2e", "cnp", "cyclonus"] as const;
+export const suiteNames = ["e2e", "cnp", "cyclonus", "cyclonus-more"] as const;
 export type SuiteName = (typeof suiteNames)[number];
 
 export interface Case {

@@ -1,5 +1,5 @@
 /**
- * Runs upstream suites on a real cluster with Bulkhead: `npm run test:cluster -- --suite e2e|cnp|cyclonus|all`.
+ * Runs upstream suites on a real cluster with Bulkhead: `npm run test:cluster -- --suite e2e|cnp|cyclonus|cyclonus-more|all`.
  * What they say is kept in test/cluster/results, from which `npm run conformance` makes its page.
  */
 import { existsSync, readFileSync } from "node:fs";
@@ -13,14 +13,15 @@ import { run } from "../lib/run.ts";
 import { build } from "../parts/builder.ts";
 import { partSets, type SuiteImages } from "../parts/list.ts";
 import { runCnp } from "./cnp.ts";
-import { agnhostOfCyclonus, runCyclonus } from "./cyclonus.ts";
+import { agnhostName, runCyclonus, type Selection } from "./cyclonus.ts";
 import { runE2e, type SuiteRun } from "./e2e.ts";
 import { circumstances, keep, type SuiteName, type SuiteResult, suiteNames, summary } from "./result.ts";
 
-const usage = `usage: npm run test:cluster -- --suite e2e|cnp|cyclonus|all [--focus TEXT] [--procs 3] [--keep] [options]
+const usage = `usage: npm run test:cluster -- --suite e2e|cnp|cyclonus|cyclonus-more|all [--focus TEXT] [--procs 3] [--keep] [options]
 
 Runs upstream suites, unchanged, on a real cluster with Bulkhead installed; keeps what they say in test/cluster/results.
 
+  --suite   cyclonus: the cases that it runs by default; cyclonus-more: the others
   --focus   only what this regular expression matches (cyclonus: tags); results of a part are printed and not kept
   --procs   specs of e2e at the same time; default 3
   --keep    leave the cluster running
@@ -53,12 +54,23 @@ async function nameImages(cluster: Cluster): Promise<void> {
   await cluster.importImage(assetPath("suites/agnhost-without-sctp.tar"));
   const { e2e, cnp } = JSON.parse(readFileSync(assetPath("suites/images.json"), "utf8")) as SuiteImages;
   for (const node of cluster.nodes) {
-    for (const name of [...e2e, agnhostOfCyclonus]) await node.tagImage(images.agnhost, name);
+    for (const name of e2e) await node.tagImage(images.agnhost, name);
     for (const name of cnp) await node.tagImage(images.agnhostWithoutSctp, name);
   }
+  const ofCyclonus = assetPath("cyclonus-agnhost.tar");
+  if (!existsSync(ofCyclonus)) return; // another suite is to run
+  await cluster.importImage(ofCyclonus);
+  for (const node of cluster.nodes) await node.tagImage(images.agnhostOfCyclonus, agnhostName);
 }
 
-const runners = { e2e: runE2e, cnp: runCnp, cyclonus: runCyclonus } as const;
+const cyclonus = (selection: Selection) => (cluster: Cluster, how: SuiteRun) => runCyclonus(cluster, how, selection);
+
+const runners = {
+  e2e: runE2e,
+  cnp: runCnp,
+  cyclonus: cyclonus("usual"),
+  "cyclonus-more": cyclonus("more"),
+} as const;
 
 async function runSuite(cluster: Cluster, suite: SuiteName, how: SuiteRun): Promise<SuiteResult> {
   say(`running ${suite}`);

@@ -1,0 +1,149 @@
+/** The batches that we write against nft: both leave the same table, to the expression. */
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Namespace } from "../../src/netns/namespace.ts";
+import { batchOf } from "../../src/nftables/batch.ts";
+import type { Command } from "../../src/nftables/commands.ts";
+import { Enforcer } from "../../src/nftables/enforcer.ts";
+import { NftablesError, openRunner, type Runner } from "../../src/nftables/runner.ts";
+import { scriptOf } from "../../src/nftables/script.ts";
+import { fixedDrops } from "../../src/nftables/skeleton.ts";
+import { compile } from "../../src/policy/compile/live-plan.ts";
+import { arbitraryChange, arbitraryWorld } from "../../src/policy/world.arbitrary.ts";
+import { runIn } from "./programs.ts";
+import { describeKernel, requireKernel } from "./support.ts";
+
+const table = "bulkhead";
+
+const arbitraryHistory = arbitraryWorld({ addressless: false }).chain((world) =>
+  fc.record({
+    world: fc.constant(world),
+    changes: fc.array(arbitraryChange(world, { addressless: false }), { minLength: 1, maxLength: 8 }),
+  }),
+);
+
+/** What nft shows of a table: rules and elements as the kernel has them, then in its own words. */
+function shown(namespace: Namespace): string {
+  const listing = runIn(namespace, "nft", ["--debug=netlink", "list", "table", "inet", table]);
+  // Elements are in no order, and nft lets the ranges of a set begin with the end of one that it has not.
+  const sorted = (elements: string, separator: RegExp): string => elements.split(separator).sort().join("\n");
+  return listing
+    .replace(/^\telement [0 ]+ : 1 \[end\]\n/gm, "")
+    .replace(/(?:^\telement .*\n)+/gm, (elements) => sorted(elements, /\n/))
+    .replace(/elements = \{([^}]*)\}/g, (_, elements: string) => sorted(elements, /,\s*/).replace(/\s+/g, " "));
+}
+
+describeKernel("a batch", () => {
+  const namespaces: Namespace[] = [];
+  const runners: Runner[] = [];
+
+  beforeAll(async () => {
+    requireKernel();
+    for (let i = 0; i < 2; i++) {
+      const namespace = Namespace.create();
+      namespaces.push(namespace);
+      runners.push(await openRunner({ netns: namespace.fd }));
+    }
+  });
+
+  afterAll(async () => {
+    for (const runner of runners) await runner.close();
+    for (const namespace of namespaces) namespace.close();
+  });
+
+  test("does what the script does", async () => {
+    let batches = 0;
+    const kinds = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(arbitraryHistory, async ({ world, changes }) => {
+        const [ours, scripts] = runners as [Runner, Runner];
+        const both: Runner = {
+          ...ours,
+          commit: async (commands, name) => {
+            if (batchOf(commands, name) !== null) batches++;
+            for (const command of commands) for (const kind of kindsOf(command)) kinds.add(kind);
+            await ours.commit(commands, name);
+            await scripts.run(scriptOf(commands, name));
+          },
+        };
+        const live = compile(world);
+        const options = { node: world.nodes[0]?.name ?? "none", runner: both, held: ["10.0.0.0/8", "fd00::/16"] };
+        const enforcer = await Enforcer.start(live, { ...options, collectAfter: 1 });
+        try {
+          const policies = [...live.policies.keys()].map((key) => ({ op: "remove", kind: "policy", key }) as const);
+          for (const change of [...changes.map((one) => [one]), policies]) {
+            await enforcer.apply(live, live.apply(change));
+            const [a, b] = namespaces.map(shown);
+            expect(a).toBe(b);
+          }
+          const unused = (): boolean => shown(namespaces[0]!).match(/^\tchain deny_/gm)!.length > fixedDrops.length;
+          for (let i = 0; i < 500 && unused(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
+          expect(unused()).toBe(false);
+          const [a, b] = namespaces.map(shown);
+          expect(a).toBe(b);
+        } finally {
+          await enforcer.remove();
+          await scripts.run(`delete table inet ${table}\n`);
+        }
+      }),
+      { numRuns: 15, endOnFailure: true },
+    );
+    expect(batches).toBeGreaterThan(100);
+    expect([...kinds].sort()).toEqual(
+      [
+        ...["add chain", "add counter", "delete chain", "delete counter", "flush", "rule"],
+        ...["number", "protocol", "port", "ports", "address", "addresses"].flatMap((key) => [
+          `add ${key}`,
+          `delete ${key}`,
+        ]),
+        "script",
+      ].sort(),
+    );
+  });
+
+  test("that is refused changes nothing, and says which command it was, and why", async () => {
+    const runner = runners[0]!;
+    await runner.run(`table inet ${table} { map e_rest { type classid : verdict; }; }\n`);
+    const commands: Command[] = [
+      { kind: "add", what: "chain", name: "fine" },
+      {
+        kind: "elements",
+        add: true,
+        set: "e_rest",
+        elements: [{ key: { kind: "number", number: 7 }, value: { chain: "missing" } }],
+      },
+    ];
+    const error = await runner.commit(commands, table).then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(NftablesError);
+    expect((error as NftablesError).message).toBe(
+      "nftables: the kernel refused the transaction: ENOENT\nin: add element inet bulkhead e_rest { 0:7 : goto missing }",
+    );
+    expect(await runner.run(`list table inet ${table}`)).not.toContain("fine");
+    await runner.run(`delete table inet ${table}\n`);
+    await expect(runner.commit(commands, table)).rejects.toThrow("ENOENT");
+  });
+
+  test("of more elements than one message has room for", async () => {
+    const runner = runners[0]!;
+    await runner.run(`table inet ${table} { set owners6 { type ipv6_addr; }; }\n`);
+    const elements = Array.from({ length: 5000 }, (_, i) => ({
+      key: { kind: "address", address: { family: "IPv6", value: (0xfd00n << 112n) + BigInt(i) } },
+      comment: `pod ${i}`,
+    })) as Extract<Command, { kind: "elements" }>["elements"];
+    await runner.commit([{ kind: "elements", add: true, set: "owners6", elements }], table);
+    const listing = await runner.run(`list set inet ${table} owners6`);
+    expect(listing.match(/comment/g)).toHaveLength(5000);
+    expect(listing).toContain('fd00::1387 comment "pod 4999"');
+    await runner.run(`delete table inet ${table}\n`);
+  });
+});
+
+const kindsOf = (command: Command): string[] => {
+  if (command.kind === "elements") {
+    return command.elements.map(({ key }) => `${command.add ? "add" : "delete"} ${key.kind}`);
+  }
+  return [command.kind === "add" || command.kind === "delete" ? `${command.kind} ${command.what}` : command.kind];
+};
