@@ -15,6 +15,7 @@ import { Reachability } from "./reachability.ts";
 import { Reflector } from "./reflector.ts";
 
 const path = "/api/v1/pods";
+const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const ending: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -100,7 +101,8 @@ class Subject {
 
   /** What the server was asked for pods, in short. */
   asked(): string[] {
-    return this.server.requests.map((line) => {
+    const ofPods = this.server.requests.filter((line) => line.startsWith(`GET ${path}?`));
+    return ofPods.map((line) => {
       const query = new URL(line.split(" ")[1]!, "http://fake").searchParams;
       if (query.has("sendInitialEvents")) return "watch list";
       if (query.has("watch")) return "watch";
@@ -357,18 +359,42 @@ describe("failures", () => {
     expect(subject.timing.waits).toEqual([10_500]);
   });
 
-  test("a kind that is not installed is empty, and looked for", async () => {
+  test("a kind that is not installed is empty until its CRD comes", async () => {
     const subject = await Subject.start({}, (server) => server.absent.add(path));
     await subject.reflector.synced;
     expect(subject.reflector.status).toMatchObject({ installed: false, synced: true, error: null });
+    await expect.poll(() => subject.server.watches).toBe(1);
+    const [, asked] = subject.server.requests;
+    expect(asked).toContain(`GET ${crds}?watch=true&allowWatchBookmarks=true&fieldSelector=metadata.name%3Dpods&`);
+    subject.server.put(crds, { metadata: { name: "pods", uid: "crd" } });
+    await expect.poll(() => subject.asked().length).toBe(1 + 6); // it is not served for long, so the CRD is watched again
     subject.server.put(path, pod("p0"));
     subject.server.absent.delete(path);
+    expect(subject.reflector.status.installed).toBe(false);
+    subject.server.put(crds, { metadata: { name: "pods", uid: "crd", labels: { established: "now" } } });
     await subject.settled();
     expect(subject.reflector.status).toMatchObject({ installed: true, connected: true });
+  });
+
+  test("a kind that is no longer there", async () => {
+    const subject = await Subject.start({}, (server) => some(server, 1));
+    await subject.settled();
     subject.server.absent.add(path);
     subject.server.endWatches();
     await expect.poll(() => subject.told).toEqual(["put shop/p0 (p0)", "remove shop/p0 (p0)"]);
     expect(subject.asked().filter((what) => what === "watch")).toHaveLength(2); // asked twice before it was believed
+  });
+
+  test("a kind is looked for where its CRD can't be watched", async () => {
+    const subject = await Subject.start({}, (server) => {
+      server.absent.add(path);
+      server.fail(crds, ...Array.from({ length: 100 }, (): Fault => ({ kind: "status", status: 403 })));
+    });
+    await subject.reflector.synced;
+    subject.server.put(path, pod("p0"));
+    subject.server.absent.delete(path);
+    await subject.settled();
+    expect(subject.timing.waits[0]).toBe(7500);
   });
 });
 

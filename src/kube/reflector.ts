@@ -3,6 +3,7 @@ import { Backoff, type Timing } from "./backoff.ts";
 import { type Client, withoutSilence } from "./client.ts";
 import { ApiError, messageOf, NetworkError, statusError } from "./errors.ts";
 import type { SourceStatus } from "./feed.ts";
+import { Installation } from "./installation.ts";
 import { lines } from "./lines.ts";
 import { readList } from "./list-body.ts";
 import { type Projection, projector } from "./project.ts";
@@ -11,7 +12,7 @@ import { isOlder } from "./version.ts";
 
 /** A kind, and what is kept of its objects. */
 export interface Resource<T> {
-  /** Plural and group: `pods`, `networkpolicies.networking.k8s.io`. */
+  /** Plural and group: `pods`, `networkpolicies.networking.k8s.io`; of a CRD its name. */
   readonly name: string;
   /** `/apis/networking.k8s.io/v1/networkpolicies` */
   readonly path: string;
@@ -48,8 +49,6 @@ export interface ReflectorOptions {
   readonly watchSeconds?: number;
   /** Without an answer, or in the middle of a list, ms; default 60 s. */
   readonly silence?: number;
-  /** Waits until a kind that is not installed may be; default: 5 s, plus up to as much. */
-  readonly untilInstalled?: (signal: AbortSignal) => Promise<void>;
 }
 
 const pageSize = 500;
@@ -72,6 +71,7 @@ export class Reflector<T> {
   readonly #backoff: Backoff;
   /** Between tries that don't reach it. */
   readonly #patience: Patience;
+  readonly #installation: Installation;
   readonly #readItem: (text: Buffer) => unknown;
   readonly #readEvent: (text: Buffer) => unknown;
   #isSynced: () => void = () => undefined;
@@ -94,12 +94,8 @@ export class Reflector<T> {
     this.#client = client;
     this.#sink = sink;
     const { timing, reachability } = options;
-    this.#options = {
-      watchSeconds: 300,
-      silence: 60_000,
-      untilInstalled: (signal) => timing.sleep(5000 * (1 + timing.random()), signal),
-      ...options,
-    };
+    this.#options = { watchSeconds: 300, silence: 60_000, ...options };
+    this.#installation = new Installation(resource.name, client, timing);
     this.#backoff = new Backoff(timing);
     this.#patience = reachability.join();
     this.#readItem = projector(resource.reads);
@@ -179,7 +175,7 @@ export class Reflector<T> {
     if (this.#objects.size > 0 && !this.#isAbsent) {
       this.#isAbsent = true;
       this.#tell({ connected: false, error: `the server says that it has no ${this.#resource.name} any more` });
-      await this.#options.untilInstalled(signal);
+      await this.#installation.pause(signal);
       return;
     }
     this.#swap(new Map(), performance.now());
@@ -187,7 +183,7 @@ export class Reflector<T> {
     this.#wentWell();
     this.#tell({ installed: false, synced: true, connected: false, error: null });
     this.#isSynced();
-    await this.#options.untilInstalled(signal);
+    await this.#installation.likely(signal);
   }
 
   // ---- list ---------------------------------------------------------------------------------------------------------

@@ -286,5 +286,13 @@ const rules = [
     resources: ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"],
     verbs: ["list", "watch"],
   },
+  {
+    apiGroups: ["apiextensions.k8s.io"],
+    resources: ["customresourcedefinitions"],
+    resourceNames: ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"].map(
+      (plural) => `${plural}.policy.networking.k8s.io`,
+    ),
+    verbs: ["watch"],
+  },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
 ];

@@ -7,8 +7,12 @@ import { type Finding, ok, problem, unknown } from "./finding.ts";
 interface Right {
   readonly group: string;
   readonly resource: string;
+  /** Default: all. */
+  readonly names?: readonly string[];
   readonly verbs: readonly string[];
 }
+
+const clusterPolicies = ["clusternetworkpolicies", "adminnetworkpolicies", "baselineadminnetworkpolicies"];
 
 /** All that the agent asks for, and all that deploy/ grants. */
 export const neededRights: readonly Right[] = [
@@ -16,9 +20,13 @@ export const neededRights: readonly Right[] = [
   { group: "", resource: "nodes", verbs: ["list", "watch"] },
   { group: "", resource: "pods", verbs: ["list", "watch"] },
   { group: "networking.k8s.io", resource: "networkpolicies", verbs: ["list", "watch"] },
-  { group: "policy.networking.k8s.io", resource: "clusternetworkpolicies", verbs: ["list", "watch"] },
-  { group: "policy.networking.k8s.io", resource: "adminnetworkpolicies", verbs: ["list", "watch"] },
-  { group: "policy.networking.k8s.io", resource: "baselineadminnetworkpolicies", verbs: ["list", "watch"] },
+  ...clusterPolicies.map((resource) => ({ group: "policy.networking.k8s.io", resource, verbs: ["list", "watch"] })),
+  {
+    group: "apiextensions.k8s.io",
+    resource: "customresourcedefinitions",
+    names: clusterPolicies.map((resource) => `${resource}.policy.networking.k8s.io`),
+    verbs: ["watch"],
+  },
   { group: "events.k8s.io", resource: "events", verbs: ["create", "patch"] },
 ];
 
@@ -47,17 +55,20 @@ export async function lookAtCluster(connection: Connection, node: string | null)
 }
 
 async function rights(client: Client): Promise<Finding> {
-  const asked = neededRights.flatMap(({ group, resource, verbs }) => verbs.map((verb) => ({ group, resource, verb })));
+  const asked = neededRights.flatMap(({ group, resource, names = [""], verbs }) =>
+    names.flatMap((name) => verbs.map((verb) => ({ group, resource, verb, ...(name === "" ? {} : { name }) }))),
+  );
   const answers = await Promise.all(
-    asked.map(async ({ group, resource, verb }) => {
+    asked.map(async (attributes) => {
+      const { group, resource, verb, name } = attributes;
       const review = {
         apiVersion: "authorization.k8s.io/v1",
         kind: "SelfSubjectAccessReview",
-        spec: { resourceAttributes: { group, resource, verb } },
+        spec: { resourceAttributes: attributes },
       };
       const answer = (await client.post(reviews, review)) as { readonly status?: { readonly allowed?: unknown } };
       return {
-        what: `${verb} ${resource}${group === "" ? "" : `.${group}`}`,
+        what: `${verb} ${resource}${group === "" ? "" : `.${group}`}${name === undefined ? "" : ` ${name}`}`,
         allowed: answer.status?.allowed === true,
       };
     }),
