@@ -1,5 +1,4 @@
 /** The feed against a real etcd and kube-apiserver, with WatchList and without. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { realTiming, type Timing } from "../../src/kube/backoff.ts";
 import {
@@ -15,6 +14,7 @@ import {
 import type { Change } from "../../src/policy/compile/plan.ts";
 import { type ControlPlane, describeApiServer, startControlPlane } from "./control-plane.ts";
 import { crd } from "./crd.ts";
+import { until } from "./until.ts";
 
 const namespaces = "/api/v1/namespaces";
 const pods = (namespace: string): string => `${namespaces}/${namespace}/pods`;
@@ -41,17 +41,6 @@ const impatient: Timing = {
 };
 
 const remove = (client: Client, path: string): Promise<unknown> => client.delete(path);
-
-/** Tries again until it works. */
-async function until<T>(work: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch {
-      await sleep(20);
-    }
-  }
-}
 
 const uidOf = (object: unknown): string => (object as { metadata: { uid: string } }).metadata.uid;
 
@@ -117,7 +106,7 @@ describeApiServer.each([
     await admin.post(namespaces, { metadata: { name: "shop", labels: { team: "a" } } });
     await admin.post(pods("shop"), pod("first"));
     listener = follow();
-  }, 120_000);
+  });
 
   afterAll(async () => {
     listener?.feed.close();
