@@ -16,6 +16,7 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: ClusterLast },
     testTimeout: 60_000,
+    hookTimeout: 120_000,
     reporters: ["default"],
   },
 });

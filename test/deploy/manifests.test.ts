@@ -238,7 +238,7 @@ describeWith(helm === null ? "Helm (node scripts/manifests.ts builds it)" : null
     beforeAll(async () => {
       plane = await startControlPlane();
       await plane.admin.post("/api/v1/namespaces", { metadata: { name: "bulkhead-system" } });
-    }, 120_000);
+    });
 
     afterAll(() => plane?.stop());
 
@@ -303,7 +303,7 @@ describeApiServer("an API server", () => {
 
   beforeAll(async () => {
     plane = await startControlPlane();
-  }, 120_000);
+  });
 
   afterAll(() => plane?.stop());
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Client, type ClusterFeed, EventWriter, followCluster, openClient } from "../../src/kube/index.ts";
 import { type ControlPlane, describeApiServer, startControlPlane } from "../kube/control-plane.ts";
 import { crd } from "../kube/crd.ts";
+import { until } from "../kube/until.ts";
 import { type KubeObject, ofKind, type Rule, readManifest } from "./manifest.ts";
 import { askedBy, auditPolicy, rightsOf, without } from "./rights.ts";
 
@@ -64,16 +65,6 @@ async function up(featureGates: string): Promise<Stage> {
   };
 }
 
-async function until<T>(work: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch {
-      await sleep(20);
-    }
-  }
-}
-
 /** An account with a role of its own; resolves when the API server goes by the role. */
 async function account({ plane }: Stage, name: string, rules: readonly Rule[]): Promise<Client> {
   const { admin } = plane;
@@ -126,7 +117,7 @@ describeApiServer("the role of the agent", () => {
 
   beforeAll(async () => {
     [watchList, lists] = await Promise.all([up("WatchList=true"), up("WatchList=false")]);
-  }, 120_000);
+  });
 
   afterAll(() => Promise.all([watchList?.stop(), lists?.stop()]));
 
