@@ -117,9 +117,15 @@ function content(plan: LivePlan): string {
   return `${n(subjects)} subject classes, ${n(peers)} peer classes, ${n(elements)} elements`;
 }
 
-async function programBulkhead(place: Place, world: World, deltas: number): Promise<Programming> {
+/** Everything in nft's words, as libnftables wants it: what a transaction costs then. */
+const inWords = (runner: Runner): Runner => ({
+  ...runner,
+  commit: async (commands, table) => void (await runner.run(scriptOf(commands, table))),
+});
+
+async function programBulkhead(place: Place, world: World, deltas: number, own = place.runner): Promise<Programming> {
   const plan = compile(world);
-  const { runner, take } = counted(place.runner);
+  const { runner, take } = counted(own);
   let enforcer!: Enforcer;
   const start = async (): Promise<void> => {
     enforcer = await Enforcer.start(plan, { node, runner });
@@ -298,6 +304,15 @@ async function measure(quick: boolean): Promise<Pick<Suite, "figures" | "notes">
       ours.push(own);
       const deltas = quick || size.networks > 0 ? 6 : 20; // with many networks one takes about a second
       programming.push(...programmingFigures(own.id, own.what, await programBulkhead(own.place, world, deltas)));
+      const words = await Place.build(world);
+      try {
+        const wordy = await programBulkhead(words, world, Math.min(deltas, 6), inWords(words.runner));
+        programming.push(
+          ...programmingFigures(`libnftables/${size.id}`, `the same through libnftables, ${size.what}`, wordy),
+        );
+      } finally {
+        await words.close();
+      }
       if (iptablesRestore === undefined || (size.policies > slowAbove && !isComplete)) continue;
       const other = await add(`kube-router/${size.id}`, `iptables and ipset, ${size.what}`, world);
       const syncs = size.policies > slowAbove ? 1 : 3;
