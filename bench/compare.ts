@@ -32,7 +32,7 @@ export function compare(before: Figure, after: Figure): Comparison {
   return { before, after, ratio, change };
 }
 
-export function compareAll(before: Results, after: Results): Comparison[] {
+function compareAll(before: Results, after: Results): Comparison[] {
   const known = new Map(before.suites.flatMap(({ figures }) => figures).map((figure) => [figure.id, figure]));
   return after.suites
     .flatMap(({ figures }) => figures)

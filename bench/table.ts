@@ -4,7 +4,7 @@ import type { Figure, Suite } from "./results.ts";
 import { figureValue, isMet, median, medianDeviation, medianInterval } from "./statistics.ts";
 
 /** Three significant digits, no exponent. */
-export function formatNumber(value: number): string {
+function formatNumber(value: number): string {
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString("en");
   return size >= 100

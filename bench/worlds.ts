@@ -9,7 +9,7 @@ import { randomNumbers } from "./random.ts";
 
 export type Manifest = Readonly<Record<string, unknown>>;
 
-export const workloadsPerNamespace = 10;
+const workloadsPerNamespace = 10;
 const namespacesPerTeam = 5;
 const tiers = ["web", "api", "worker", "cache", "db"];
 const addressBlocks = 40;

@@ -7,7 +7,7 @@ import { socketAddress } from "../../src/netns/bytes.ts";
 import { receive, SystemError, send, sendTo, wouldBlock } from "../../src/netns/libc.ts";
 import { now } from "../../test/fire/native.ts";
 import { checksum, checksumBase, layout, template } from "../../test/fire/packet.ts";
-import { flag, type Note, type ProbeData, ringSize, type StreamData } from "./probes.ts";
+import { flag, type Note, type ProbeData, type StreamData } from "./probes.ts";
 
 const buffer = new Uint8Array(65_536);
 const bufferView = new DataView(buffer.buffer);
@@ -39,7 +39,7 @@ class Stream {
 
   step(): void {
     const { sent, arrived, numbers } = this.#data.note;
-    const at = this.#number % ringSize;
+    const at = this.#number % sent.length;
     arrived[at] = 0;
     sent[at] = now();
     if (this.#send(this.#number)) {
@@ -68,7 +68,8 @@ class Stream {
   }
 
   #arrive(number: number): void {
-    if (this.#number - number <= ringSize) this.#data.note.arrived[number % ringSize] = now();
+    const { arrived } = this.#data.note;
+    if (this.#number - number <= arrived.length) arrived[number % arrived.length] = now();
   }
 }
 

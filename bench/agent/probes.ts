@@ -18,18 +18,16 @@ import {
   wouldBlock,
 } from "../../src/netns/libc.ts";
 import { type Seat, tcpListener, udpSocket } from "../../src/netns/sockets.ts";
+import { Fates, newTimes, type PacketTimes } from "../../test/fire/fates.ts";
 import { now } from "../../test/fire/native.ts";
 
 /** Packets that are remembered; of 5,000 a second, thirteen seconds'. */
-export const ringSize = 65_536;
+const remembered = 65_536;
 
 /** Index in the flags that both threads share. */
 export const flag = { stop: 0, nap: 1, posted: 2, taken: 3 } as const;
 
-export interface StreamNote {
-  /** Packet number modulo `ringSize` → when the call that sent it began, and when it was seen at its destination (0: not yet); ms. */
-  readonly sent: Float64Array<SharedArrayBuffer>;
-  readonly arrived: Float64Array<SharedArrayBuffer>;
+interface StreamNote extends PacketTimes {
   /** [0]: how many packets have been sent. */
   readonly numbers: Int32Array<SharedArrayBuffer>;
 }
@@ -61,57 +59,20 @@ export interface ProbeData {
 }
 
 /** Between two packets of a stream of new flows, in ms. */
-export const tick = 0.2;
+const tick = 0.2;
 
-export class Stream {
+export class Stream extends Fates {
   readonly id: number;
-  readonly #note: StreamNote;
   readonly #stop: () => void;
 
   constructor(id: number, note: StreamNote, stop: () => void) {
+    super(note, () => Atomics.load(note.numbers, 0));
     this.id = id;
-    this.#note = note;
     this.#stop = stop;
   }
 
-  /** Packets that were sent at `from` or later, in order; `settled`: long enough ago to have arrived. */
-  packets(from: number): readonly { readonly sent: number; readonly arrived: number | null }[] {
-    const { sent, arrived, numbers } = this.#note;
-    const last = Atomics.load(numbers, 0);
-    const out: { sent: number; arrived: number | null }[] = [];
-    for (let number = last - 1; number >= Math.max(0, last - ringSize + 100); number--) {
-      const at = number % ringSize;
-      if (sent[at]! < from) break;
-      out.push({ sent: sent[at]!, arrived: arrived[at] === 0 ? null : arrived[at]! });
-    }
-    return out.reverse();
-  }
-
-  /**
-   * Waits until all packets of the last `quiet` ms had one fate.
-   * @param passes they arrived, or they did not
-   * @returns when the first of them was sent; null after `patience` ms
-   */
-  async until(passes: boolean, quiet = 15, patience = 10_000): Promise<number | null> {
-    const deadline = now() + patience;
-    while (now() < deadline) {
-      await sleep(quiet / 3);
-      const since = this.since(passes);
-      if (since !== null && now() - since >= quiet) return since;
-    }
-    return null;
-  }
-
-  /** When the first packet was sent of those that, up to now, all had one fate; null: the last had the other. */
-  since(passes: boolean): number | null {
-    const { sent, arrived, numbers } = this.#note;
-    const last = Atomics.load(numbers, 0) - 1; // the newest may still be on its way
-    let first: number | null = null;
-    for (let number = last - 1; number >= Math.max(0, last - ringSize + 100); number--) {
-      if ((arrived[number % ringSize] !== 0) !== passes) break;
-      first = sent[number % ringSize]!;
-    }
-    return first;
+  override until(passes: boolean, quiet = 15, patience = 10_000): Promise<number | null> {
+    return super.until(passes, quiet, patience);
   }
 
   /** Sends nothing more. */
@@ -185,8 +146,7 @@ export class Probes {
   #add(data: Omit<StreamData, "id" | "note">): Stream {
     const id = this.#ids++;
     const note: StreamNote = {
-      sent: new Float64Array(new SharedArrayBuffer(8 * ringSize)),
-      arrived: new Float64Array(new SharedArrayBuffer(8 * ringSize)),
+      ...newTimes(remembered),
       numbers: new Int32Array(new SharedArrayBuffer(4)),
     };
     this.#post({ add: { ...data, id, note } });

@@ -10,7 +10,7 @@ import type { Manifest } from "../worlds.ts";
 import { Probes } from "./probes.ts";
 
 export const namespace = "probe";
-export const realPods = 20;
+const realPods = 20;
 
 /** What the agent says about one change that it brought into the kernel, in ms. */
 export interface Passage {

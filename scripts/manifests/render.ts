@@ -36,7 +36,7 @@ export const rendered: readonly Rendered[] = [
 ];
 
 /** Of everything in the chart: a manifest names the chart that it was rendered from, so that this is checked without Helm. */
-export function chartDigest(): string {
+function chartDigest(): string {
   const names = readdirSync(chart, { recursive: true, encoding: "utf8" }).sort();
   const files = names.filter((name) => statSync(join(chart, name)).isFile());
   return sha256(JSON.stringify(files.map((name) => [name, readFileSync(join(chart, name), "utf8")])));

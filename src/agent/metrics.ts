@@ -211,7 +211,7 @@ interface DropSeries {
 }
 
 /** Drops by what is said about them; ids of one saying are one series. */
-export function dropSeries(
+function dropSeries(
   counters: ReadonlyMap<string, DropCounter>,
   explain: (id: string) => DropExplanation | null,
 ): DropSeries[] {

@@ -9,7 +9,7 @@ import { udpSocket } from "../../src/netns/sockets.ts";
 import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
 import { Topology } from "../../src/sandbox/topology.ts";
 
-export const held = ["10.244.1.0/24", "fd00:10:244:1::/64"];
+const held = ["10.244.1.0/24", "fd00:10:244:1::/64"];
 
 const twoFamilies = (number: number, n: number): readonly string[] => [
   `10.244.${number}.${n}`,
@@ -25,7 +25,7 @@ export const pods: Readonly<Record<"web" | "db" | "evil" | "stranger" | "far", P
   far: pod("far", { node: "n2", ips: twoFamilies(2, 2) }),
 };
 
-export const nodes = [
+const nodes = [
   node("n1", ["172.18.0.1", "fd00:172:18::1"], held),
   node("n2", ["172.18.0.2", "fd00:172:18::2"], ["10.244.2.0/24", "fd00:10:244:2::/64"]),
 ];

@@ -23,7 +23,7 @@ export type Order =
   | { readonly kind: "begin"; readonly world: Partial<World> }
   | { readonly kind: "tell"; readonly changes: readonly Change[] };
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;

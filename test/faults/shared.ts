@@ -1,12 +1,10 @@
 /** What the thread of the traffic and the thread of the tests share. */
 import type { MessagePort } from "node:worker_threads";
+import type { PacketTimes } from "../fire/fates.ts";
 import type { PacketKind } from "./packets.ts";
 
 /** ms between two turns of the thread. */
 export const tick = 2;
-
-/** Packets of a stream that are remembered one by one. */
-export const ringSize = 65_536;
 
 /** Index in `TrafficData.flags`. */
 export const flag = { stop: 0, posted: 1, taken: 2, silent: 3 } as const;
@@ -17,12 +15,10 @@ export const count = { sent: 0, arrived: 1, broken: 2, paused: 3 } as const;
 /** Index in `StreamNote.times`, in ms of the monotonic clock. */
 export const time = { lastArrival: 0, longestGap: 1 } as const;
 
-export interface StreamNote {
+/** The times are of no packets, where nobody asks for them. */
+export interface StreamNote extends PacketTimes {
   readonly counts: Int32Array<SharedArrayBuffer>;
   readonly times: Float64Array<SharedArrayBuffer>;
-  /** Packet number modulo `ringSize` → when it was sent, and seen at its destination (0: not yet). Empty: not kept. */
-  readonly sent: Float64Array<SharedArrayBuffer>;
-  readonly seen: Float64Array<SharedArrayBuffer>;
 }
 
 export interface StreamData {

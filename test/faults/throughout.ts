@@ -27,8 +27,8 @@ async function verdictHolds({ stage, recovered, wrong }: Turn, from: number, ori
     last = Math.max(last, since);
     // Before it held for good it must not have held and gone again. The packet on the way at the change may be either.
     const packets = stream.packets(from);
-    const first = packets.findIndex(({ seen }) => (seen !== null) === isOpen);
-    const back = packets.slice(first).filter(({ seen, sent }) => (seen !== null) !== isOpen && sent < since);
+    const first = packets.findIndex(({ arrived }) => (arrived !== null) === isOpen);
+    const back = packets.slice(first).filter(({ arrived, sent }) => (arrived !== null) !== isOpen && sent < since);
     if (first >= 0 && back.length > 0)
       wrong(`${stream.name}: ${back.length} packets had the verdict before again, after ${isOpen ? "open" : "closed"}`);
   }

@@ -6,7 +6,7 @@ import { receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../
 import { Poller, readable } from "../../src/netns/poller.ts";
 import { now } from "../fire/native.ts";
 import { flowMagic, PacketWriter, readPacket } from "./packets.ts";
-import { count, flag, type Order, ringSize, type StreamData, type TrafficData, tick, time } from "./shared.ts";
+import { count, flag, type Order, type StreamData, type TrafficData, tick, time } from "./shared.ts";
 
 const buffer = new Uint8Array(65_536);
 const view = new DataView(buffer.buffer);
@@ -31,11 +31,12 @@ function tried(data: StreamData, call: () => number): number {
 
 function arrived({ note }: StreamData, number: number): void {
   const at = now();
-  const { counts, times, seen } = note;
+  const { counts, times, arrived: remembered } = note;
   const total = Atomics.add(counts, count.arrived, 1);
   if (total > 0) times[time.longestGap] = Math.max(times[time.longestGap]!, at - times[time.lastArrival]!);
   times[time.lastArrival] = at;
-  if (seen.length > 0 && Atomics.load(counts, count.sent) - number <= ringSize) seen[number % ringSize] = at;
+  const { length } = remembered;
+  if (length > 0 && Atomics.load(counts, count.sent) - number <= length) remembered[number % length] = at;
 }
 
 /** Sends the next packet; false where it could not be sent. */
@@ -71,11 +72,11 @@ class Stream {
   }
 
   step(): void {
-    const { counts, sent, seen } = this.data.note;
+    const { counts, sent, arrived } = this.data.note;
     if (Atomics.load(counts, count.paused) === 1) return;
     if (sent.length > 0) {
-      seen[this.#number % ringSize] = 0;
-      sent[this.#number % ringSize] = now();
+      arrived[this.#number % sent.length] = 0;
+      sent[this.#number % sent.length] = now();
     }
     if (!this.#send(this.#number)) return;
     this.#number++;

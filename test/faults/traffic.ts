@@ -20,9 +20,10 @@ import {
 } from "../../src/netns/libc.ts";
 import type { Namespace } from "../../src/netns/namespace.ts";
 import { rawSocket, type Seat, tcpClient, tcpListener, udpSocket } from "../../src/netns/sockets.ts";
+import { Fates, newTimes } from "../fire/fates.ts";
 import { now } from "../fire/native.ts";
 import { type PacketKind, packetKinds, protocolOf } from "./packets.ts";
-import { count, flag, type Order, ringSize, type StreamData, type StreamNote, time } from "./shared.ts";
+import { count, flag, type Order, type StreamData, type StreamNote, time } from "./shared.ts";
 
 /** What policies say of a stream: all the time, or until someone changes them. */
 export type Expectation = "denied" | "allowed" | "changing";
@@ -38,7 +39,7 @@ const receiveBuffer = 8 << 20;
 const paces = { denied: 20, allowed: 10, flow: 5, changing: 2, sweep: 50 } as const;
 const messageLength = 8;
 
-export class Stream {
+export class Stream extends Fates {
   readonly id: number;
   readonly name: string;
   readonly expectation: Expectation;
@@ -46,6 +47,7 @@ export class Stream {
   readonly #note: StreamNote;
 
   constructor(data: StreamData, name: string, expectation: Expectation) {
+    super(data.note, () => Atomics.load(data.note.counts, count.sent));
     this.id = data.id;
     this.name = name;
     this.expectation = expectation;
@@ -75,43 +77,9 @@ export class Stream {
     Atomics.store(this.#note.counts, count.paused, isPaused ? 1 : 0);
   }
 
-  /** Packets sent at `from` or later whose number is among the last that are remembered, in order. Only of changing streams. */
-  packets(from: number): readonly { readonly sent: number; readonly seen: number | null }[] {
-    const { sent, seen } = this.#note;
-    const last = this.sent - 1; // the newest may still be on its way
-    const out: { sent: number; seen: number | null }[] = [];
-    for (let number = last - 1; number >= Math.max(0, last - ringSize + 1000); number--) {
-      const at = number % ringSize;
-      if (sent[at]! < from) break;
-      out.push({ sent: sent[at]!, seen: seen[at] === 0 ? null : seen[at]! });
-    }
-    return out.reverse();
-  }
-
-  /**
-   * Waits until all packets of the last `quiet` ms had one fate. Only of changing streams.
-   * @returns when the first of them was sent; null after `patience` ms
-   */
-  async until(passes: boolean, patience = 300_000, quiet = 60): Promise<number | null> {
-    const deadline = now() + patience;
-    while (now() < deadline) {
-      await sleep(quiet / 4);
-      const since = this.#since(passes);
-      if (since !== null && now() - since >= quiet) return since;
-    }
-    return null;
-  }
-
-  /** When the first packet was sent of those that, up to now, all had one fate. */
-  #since(passes: boolean): number | null {
-    const { sent, seen } = this.#note;
-    const last = this.sent - 1;
-    let first: number | null = null;
-    for (let number = last - 2; number >= Math.max(0, last - ringSize + 1000); number--) {
-      if ((seen[number % ringSize] !== 0) !== passes) break;
-      first = sent[number % ringSize]!;
-    }
-    return first;
+  /** Only of changing streams: the others' packets are counted, not remembered. */
+  override until(passes: boolean, quiet = 60, patience = 300_000): Promise<number | null> {
+    return super.until(passes, quiet, patience);
   }
 }
 
@@ -410,13 +378,13 @@ export class Traffic {
   }
 }
 
-const float64 = (n: number): Float64Array<SharedArrayBuffer> => new Float64Array(new SharedArrayBuffer(8 * n));
+/** Packets of a stream whose verdict changes that are remembered one by one. */
+const remembered = 65_536;
 
 const newNote = (isRemembered: boolean): StreamNote => ({
   counts: new Int32Array(new SharedArrayBuffer(16)),
-  times: float64(2),
-  sent: float64(isRemembered ? ringSize : 0),
-  seen: float64(isRemembered ? ringSize : 0),
+  times: new Float64Array(new SharedArrayBuffer(16)),
+  ...newTimes(isRemembered ? remembered : 0),
 });
 
 function trySend(fd: number): boolean {

@@ -9,9 +9,6 @@ interface Step {
   done: number;
 }
 
-/** What a packet's fate says about the judgement of it. */
-export type Finding = "right" | "either" | "wrong";
-
 /** One node's plans. */
 export class NodeHistory {
   readonly #node: string;

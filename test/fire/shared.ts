@@ -4,7 +4,7 @@
 export const batchSize = 64;
 
 /** Ways through the cluster; packets of one way stay in order. */
-export const ways = 8;
+const ways = 8;
 
 export interface Ledger {
   /** See `flag`. */

@@ -30,7 +30,7 @@ export interface KubeletOptions {
 }
 
 /** An annotation that asks for an address of the node: a number from 1 to `lastAddress`. */
-export const addressAnnotation = "light.test/address";
+const addressAnnotation = "light.test/address";
 /** Higher ones are those of pods that are only objects. */
 const lastAddress = 99;
 const pause = 100; // ms before a broken watch is begun again
