@@ -5,7 +5,7 @@ import type { Namespace, Node, Pod } from "../policy/model/world.ts";
 import type { PolicyProblem } from "./feed.ts";
 import type { FollowedPolicy } from "./resources.ts";
 
-export type Tell = (change: Change, problem: PolicyProblem | null) => void;
+type Tell = (change: Change, problem: PolicyProblem | null) => void;
 
 /** The generations of cluster policies (spec C18), the one that wins first. */
 type Generation = "v1alpha2" | "v1alpha1";

@@ -10,8 +10,10 @@ import { NetworkError } from "./errors.ts";
 import type { ClusterFeed, FeedBatch, PolicyProblem, SourceStatus } from "./feed.ts";
 import { podResource } from "./pods.ts";
 import { Reachability } from "./reachability.ts";
-import { Reflector, type ReflectorOptions, type Resource, type Sink } from "./reflector.ts";
+import { Reflector, type ReflectorOptions } from "./reflector.ts";
+import type { Resource } from "./resource.ts";
 import { type FollowedPolicy, namespaceResource, nodeResource, policyResource, type WithUid } from "./resources.ts";
+import type { Sink } from "./store.ts";
 
 export interface FollowOptions {
   /** Kinds of policies; default: all four. */

@@ -17,7 +17,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 const maxBytes = 16 * 1024 * 1024;
 
 /** `--kubeconfig`, else those of KUBECONFIG, else the one in the home folder. */
-export function kubeconfigPaths(explicit: string | undefined, env: Env): readonly string[] {
+function kubeconfigPaths(explicit: string | undefined, env: Env): readonly string[] {
   if (explicit !== undefined && explicit !== "") return [explicit];
   const listed = env["KUBECONFIG"] ?? "";
   if (listed !== "") return [...new Set(listed.split(delimiter).filter((path) => path !== ""))];

@@ -12,7 +12,7 @@ import {
 import { Pool } from "./intern.ts";
 import type { Projection } from "./project.ts";
 import { addresses, isRaw, labels, objects, type Raw, raw, text } from "./raw.ts";
-import type { Resource } from "./reflector.ts";
+import type { Resource } from "./resource.ts";
 
 /** What pods share, each once. */
 class Shared {

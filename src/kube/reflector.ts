@@ -8,38 +8,9 @@ import { lines } from "./lines.ts";
 import { readList } from "./list-body.ts";
 import { type Projection, projector } from "./project.ts";
 import type { Patience, Reachability } from "./reachability.ts";
+import type { Resource } from "./resource.ts";
+import { type Sink, Store } from "./store.ts";
 import { isOlder } from "./version.ts";
-
-/** A kind, and what is kept of its objects. */
-export interface Resource<T> {
-  /** Plural and group: `pods`, `networkpolicies.networking.k8s.io`; of a CRD its name. */
-  readonly name: string;
-  /** `/apis/networking.k8s.io/v1/networkpolicies` */
-  readonly path: string;
-  /** Not part of every cluster: its CRD comes and goes. */
-  readonly optional?: boolean;
-  /** Only metadata is needed, and asked for. */
-  readonly metadataOnly?: boolean;
-  /** What `decode` looks at. */
-  readonly reads: Projection;
-  /** null when the object can't even be identified. Never throws. */
-  decode(object: unknown): T | null;
-  key(object: T): string;
-  uid(object: T): string;
-  /** Nothing that matters differs; both have one key and uid. */
-  same(before: T, after: T): boolean;
-}
-
-/** Told of each difference, in order. */
-export interface Sink<T> {
-  /** @param before what it replaces; undefined: the key was free, or its object has been removed */
-  put(key: string, object: T, before: T | undefined): void;
-  remove(key: string, object: T): void;
-  /** What came together is complete. @param receivedAt when its bytes had been read, ms of `performance.now()` */
-  flush(receivedAt: number): void;
-  /** An object can't be identified. */
-  unreadable(resource: string, why: string): void;
-}
 
 export interface ReflectorOptions {
   readonly timing: Timing;
@@ -66,6 +37,7 @@ export class Reflector<T> {
   readonly #resource: Resource<T>;
   readonly #client: Client;
   readonly #sink: Sink<T>;
+  readonly #store: Store<T>;
   readonly #options: Required<ReflectorOptions>;
   /** Between tries that the server refuses. */
   readonly #backoff: Backoff;
@@ -75,7 +47,6 @@ export class Reflector<T> {
   readonly #readItem: (text: Buffer) => unknown;
   readonly #readEvent: (text: Buffer) => unknown;
   #isSynced: () => void = () => undefined;
-  #objects: ReadonlyMap<string, T> & Map<string, T> = new Map();
   /** Where the watch goes on; null: the list has to be read (again). */
   #version: string | null = null;
   /** The newest version that was seen, "" before: nothing older is taken for the state. */
@@ -93,6 +64,7 @@ export class Reflector<T> {
     this.#resource = resource;
     this.#client = client;
     this.#sink = sink;
+    this.#store = new Store(resource, sink);
     const { timing, reachability } = options;
     this.#options = { watchSeconds: 300, silence: 60_000, ...options };
     this.#installation = new Installation(resource.name, client, timing);
@@ -115,7 +87,7 @@ export class Reflector<T> {
 
   /** The last known state, by key. */
   get objects(): ReadonlyMap<string, T> {
-    return this.#objects;
+    return this.#store.objects;
   }
 
   get status(): SourceStatus {
@@ -172,13 +144,13 @@ export class Reflector<T> {
    * the answer may be somebody else's (a proxy's, a server's that is starting): they stay until it has been given twice.
    */
   async #absent(signal: AbortSignal): Promise<void> {
-    if (this.#objects.size > 0 && !this.#isAbsent) {
+    if (this.#store.objects.size > 0 && !this.#isAbsent) {
       this.#isAbsent = true;
       this.#tell({ connected: false, error: `the server says that it has no ${this.#resource.name} any more` });
       await this.#installation.pause(signal);
       return;
     }
-    this.#swap(new Map(), performance.now());
+    this.#store.replace(new Map(), performance.now());
     this.#version = null;
     this.#wentWell();
     this.#tell({ installed: false, synced: true, connected: false, error: null });
@@ -202,7 +174,7 @@ export class Reflector<T> {
       this.#options.reachability.answered();
       const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
         const object = this.#decode(this.#parse(text, this.#readItem));
-        if (object !== null) this.#keep(next, object);
+        if (object !== null) this.#store.collect(next, object);
       });
       const { metadata } = (list ?? {}) as { metadata?: { resourceVersion?: unknown; continue?: unknown } };
       version = String(metadata?.resourceVersion ?? "");
@@ -230,17 +202,6 @@ export class Reflector<T> {
     return decoded;
   }
 
-  /** Into the next state; what did not change stays the same object, so that it is in memory once. */
-  #keep(next: Map<string, T>, object: T): void {
-    const key = this.#resource.key(object);
-    const before = this.#objects.get(key);
-    next.set(key, before !== undefined && this.#isSame(before, object) ? before : object);
-  }
-
-  #isSame(before: T, after: T): boolean {
-    return this.#resource.uid(before) === this.#resource.uid(after) && this.#resource.same(before, after);
-  }
-
   /**
    * A complete state, as of `version`. Only the newest is ever asked for, so an older one is of a server that breaks its word,
    * or of an etcd that was restored from a backup.
@@ -252,29 +213,13 @@ export class Reflector<T> {
     }
     this.#setbacks = 0;
     this.#isAbsent = false;
-    this.#swap(next, receivedAt);
+    this.#store.replace(next, receivedAt);
     this.#version = version;
     this.#seen = version;
     this.#failedWatches = 0;
     this.#wentWell();
     this.#tell({ installed: true, synced: true, connected: true, error: null });
     this.#isSynced();
-  }
-
-  #swap(next: Map<string, T>, receivedAt: number): void {
-    const before = this.#objects;
-    this.#objects = next;
-    for (const [key, object] of before) {
-      const now = next.get(key);
-      if (now === undefined || this.#resource.uid(now) !== this.#resource.uid(object)) this.#sink.remove(key, object);
-    }
-    for (const [key, object] of next) {
-      const old = before.get(key);
-      if (old === object) continue;
-      const isOther = old !== undefined && this.#resource.uid(old) !== this.#resource.uid(object);
-      this.#sink.put(key, object, isOther ? undefined : old);
-    }
-    this.#sink.flush(receivedAt);
   }
 
   // ---- watch --------------------------------------------------------------------------------------------------------
@@ -360,9 +305,9 @@ export class Reflector<T> {
       case "DELETED": {
         const decoded = this.#decode(object);
         if (decoded !== null) {
-          if (initial === null) this.#change(decoded, type === "DELETED");
+          if (initial === null) this.#store.change(decoded, type === "DELETED");
           else if (type === "DELETED") initial.delete(this.#resource.key(decoded));
-          else this.#keep(initial, decoded);
+          else this.#store.collect(initial, decoded);
         }
         break;
       }
@@ -380,22 +325,6 @@ export class Reflector<T> {
         throw new NetworkError(`an event of unknown type ${JSON.stringify(type)?.slice(0, 50)}`);
     }
     return initial;
-  }
-
-  #change(object: T, isDeleted: boolean): void {
-    const key = this.#resource.key(object);
-    const before = this.#objects.get(key);
-    const isOther = before !== undefined && this.#resource.uid(before) !== this.#resource.uid(object);
-    if (isDeleted) {
-      if (before === undefined || isOther) return; // a replay
-      this.#objects.delete(key);
-      this.#sink.remove(key, before);
-      return;
-    }
-    if (before !== undefined && !isOther && this.#resource.same(before, object)) return;
-    if (isOther) this.#sink.remove(key, before);
-    this.#objects.set(key, object);
-    this.#sink.put(key, object, isOther ? undefined : before);
   }
 }
 

@@ -9,7 +9,7 @@ import type { PolicyProblem } from "./feed.ts";
 import { Parts } from "./intern.ts";
 import { sameLabels, sameList } from "./pods.ts";
 import { addresses, cidrs, isRaw, labels, objects, raw, text, texts } from "./raw.ts";
-import type { Resource } from "./reflector.ts";
+import type { Resource } from "./resource.ts";
 
 /** An object of a kind whose model has no uid. */
 export interface WithUid<T> {
