@@ -73,52 +73,59 @@ function parseIPv4(text: string): { value: bigint; leadingZeros: boolean } | nul
   return dots === 3 ? { value: BigInt(value), leadingZeros } : null;
 }
 
-/** One group of an IPv6 address, up to four hexadecimal digits; null for anything else. */
-function parseGroup(text: string): number | null {
-  if (text.length === 0 || text.length > 4) return null;
-  let value = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    const letter = code | 0x20; // lower case
-    if (code >= 0x30 && code <= 0x39) value = value * 16 + code - 0x30;
-    else if (letter >= 0x61 && letter <= 0x66) value = value * 16 + letter - 0x57;
-    else return null;
-  }
-  return value;
+/** Of a hexadecimal digit's character; -1 for any other. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20; // lower case
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
+const colon = 0x3a;
+const dot = 0x2e;
+/** The groups of the address that is being read, those behind `::` right behind those before it. */
+const read = new Uint16Array(8);
+
 function parseIPv6(text: string): { value: bigint; leadingZeros: boolean } | null {
-  const halves = text.split("::");
-  if (halves.length > 2) return null;
   let leadingZeros = false;
-  const groups = (half: string): number[] | null => {
-    if (half === "") return [];
-    const out: number[] = [];
-    const parts = half.split(":");
-    for (let i = 0; i < parts.length; i++) {
-      const part = parts[i]!;
-      const group = parseGroup(part);
-      if (group !== null) out.push(group);
-      else {
-        const v4 = i === parts.length - 1 ? parseIPv4(part) : null;
-        if (v4 === null) return null;
-        leadingZeros ||= v4.leadingZeros;
-        out.push(Number(v4.value >> 16n), Number(v4.value & 0xffffn));
-      }
+  let count = 0;
+  let gap = -1; // so many groups stand before `::`
+  let at = 0;
+  if (text.startsWith("::")) {
+    gap = 0;
+    at = 2;
+  }
+  while (at < text.length) {
+    let group = 0;
+    let end = at;
+    for (let digit = hexDigit(text.charCodeAt(end)); digit >= 0; digit = hexDigit(text.charCodeAt(++end)))
+      group = group * 16 + digit;
+    const next = text.charCodeAt(end); // NaN at the end of the text
+    if (next === dot) {
+      const v4 = count > 6 ? null : parseIPv4(text.slice(at));
+      if (v4 === null) return null;
+      leadingZeros = v4.leadingZeros;
+      read[count++] = Number(v4.value >> 16n);
+      read[count++] = Number(v4.value & 0xffffn);
+      break;
     }
-    return out;
-  };
-  const [left, right] = halves;
-  const a = groups(left!);
-  const b = right === undefined ? [] : groups(right);
-  if (a === null || b === null) return null;
-  if (right !== undefined && left!.includes(".")) return null;
-  const missing = 8 - a.length - b.length;
-  if (right === undefined ? missing !== 0 : missing < 1) return null;
-  const at = (i: number): number => (i < a.length ? a[i]! : i < a.length + missing ? 0 : b[i - a.length - missing]!);
-  let value = 0n;
-  for (let i = 0; i < 8; i += 2) value = (value << 32n) | BigInt(at(i) * 0x10000 + at(i + 1));
-  return { value, leadingZeros };
+    if (end === at || end - at > 4 || count === 8) return null;
+    read[count++] = group;
+    if (end === text.length) break;
+    if (next !== colon) return null;
+    at = end + 1;
+    if (at === text.length) return null;
+    if (text.charCodeAt(at) !== colon) continue;
+    if (gap >= 0) return null;
+    gap = count;
+    at++;
+  }
+  if (gap < 0 ? count !== 8 : count === 8) return null;
+  const missing = 8 - count;
+  const of = (i: number): number => (gap < 0 || i < gap ? read[i]! : i < gap + missing ? 0 : read[i - missing]!);
+  const high = of(0) * 2 ** 32 + of(1) * 2 ** 16 + of(2);
+  const middle = of(3) * 2 ** 32 + of(4) * 2 ** 16 + of(5);
+  const low = of(6) * 2 ** 16 + of(7);
+  return { value: (BigInt(high) << 80n) | (BigInt(middle) << 32n) | BigInt(low), leadingZeros };
 }
 
 function parseSpelled(text: string): ParsedAddress | null {
