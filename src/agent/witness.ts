@@ -17,7 +17,7 @@ const rounded = (milliseconds: number): number => Math.round(milliseconds * 100)
 
 export function witnessOf({ node, log, events, metrics, saw }: WitnessDeps): Witness {
   let isFirst = true;
-  let failing: string | null = null;
+  let isFailing = false;
   return {
     saw,
     applied(passage, transactions) {
@@ -35,20 +35,20 @@ export function witnessOf({ node, log, events, metrics, saw }: WitnessDeps): Wit
           "changes are in force",
         );
       isFirst = false;
-      failing = null;
+      isFailing = false;
     },
     failed(error) {
       metrics.failed();
       const why = messageOf(error);
       log.error({}, `the rules could not be changed, those before stay in force: ${why}`);
-      if (failing === null)
+      if (!isFailing)
         events.tell({
           type: "Warning",
           reason: "ProgrammingFailed",
           message: `Node ${node}: the rules could not be changed, those before stay in force: ${why}`,
           policy: null,
         });
-      failing = why;
+      isFailing = true;
     },
     problem({ policy, uid, message }) {
       log.warn({ policy: formatPolicyRef(policy), uid }, `this policy fails closed: ${message}`);

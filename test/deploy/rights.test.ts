@@ -137,8 +137,14 @@ describeApiServer("the role of the agent", () => {
         await until(async () => expect((await eventsOf(stage, "n1"))[0]?.series?.count).toBe(2));
         feed.close();
         client.close();
-        await sleep(100); // watches are written to the log when they end
-        return askedBy(names("agent"), stage.audit());
+        // Watches are written to the log when they end.
+        const watches = rightsOf(role).filter((right) => right.startsWith("watch "));
+        let asked = askedBy(names("agent"), stage.audit());
+        for (let tries = 0; tries < 250 && watches.some((right) => !asked.rights.includes(right)); tries++) {
+          await sleep(20);
+          asked = askedBy(names("agent"), stage.audit());
+        }
+        return asked;
       }),
     );
     for (const { forbidden, paths } of asked) expect({ forbidden, paths }).toEqual({ forbidden: [], paths: [] });
