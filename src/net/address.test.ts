@@ -5,6 +5,7 @@ import {
   type Address,
   AddressSet,
   type Cidr,
+  canonicalAddress,
   cidrContains,
   cidrRange,
   type Family,
@@ -126,6 +127,20 @@ test.each([
   ["1:0:0:0:0:0:0:0", "1::"],
   ["2001:DB8::00AB", "2001:db8::ab"],
 ])("%s is written %s", (text, canonical) => expect(formatAddress(parseAddress(text)!)).toBe(canonical));
+
+test("canonicalAddress writes as formatAddress does", () => {
+  const written = fc.tuple(address, fc.constantFrom("", ":", "0", ".1", "%eth0")).map(([one, end]) => {
+    return formatAddress(one) + end;
+  });
+  fc.assert(
+    fc.property(written, fc.func(fc.boolean()), (text, isUpper) => {
+      const mixed = Array.from(text, (letter, i) => (isUpper(i) ? letter.toUpperCase() : letter)).join("");
+      const parsed = parseAddress(mixed);
+      expect(canonicalAddress(mixed)).toBe(parsed === null ? null : formatAddress(parsed));
+    }),
+    { numRuns: 1000 },
+  );
+});
 
 describe("parseCidr", () => {
   test("reads back what formatCidr writes", () => {

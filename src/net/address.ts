@@ -249,6 +249,25 @@ export function formatAddress({ family, value }: Address): string {
   return best.start < 0 ? hex(0, 8) : `${hex(0, best.start)}::${hex(best.start + best.length, 8)}`;
 }
 
+/**
+ * Texts that surely are canonical addresses already, as nearly all that the API server tells: dotted quads without leading zeros; IPv6
+ * in lower case without leading zeros, without groups of 0, and not IPv4-mapped. The rest is parsed.
+ */
+const quad = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+const eightGroups = /^[1-9a-f][0-9a-f]{0,3}(?::[1-9a-f][0-9a-f]{0,3}){7}$/;
+const fewGroups = /^(?!.*::.*::)(?!(?:[^:]*:+){7})(?!::ffff:)(?:[1-9a-f][0-9a-f]{0,3}:)+(?::[1-9a-f][0-9a-f]{0,3})+$/;
+
+const isCanonical = (text: string): boolean => quad.test(text) || fewGroups.test(text) || eightGroups.test(text);
+
+/** An address in canonical spelling: the text itself where it is that; null when `parseAddress` gives null. */
+export function canonicalAddress(text: string): string | null {
+  if (isCanonical(text)) return text;
+  const address = parseAddress(text);
+  if (address === null) return null;
+  const formatted = formatAddress(address);
+  return formatted === text ? text : formatted; // the caller's is in memory already
+}
+
 export const formatCidr = ({ prefix, ...address }: Cidr): string => `${formatAddress(address)}/${prefix}`;
 
 /** First and last address of a network. */

@@ -1,6 +1,6 @@
 /** What a node's table shall hold: follows a plan, change by change. */
-import { type AddressSet, formatAddress, parseAddress } from "../net/address.ts";
-import type { EndPeer, PeerClass, Plan, PlanDelta } from "../policy/compile/plan.ts";
+import { type AddressSet, canonicalAddress } from "../net/address.ts";
+import type { AddressOwner, EndPeers, Plan, PlanDelta } from "../policy/compile/plan.ts";
 import { type Direction, directions } from "../policy/model/verdict.ts";
 import { isFinished, namespacedName, type Pod } from "../policy/model/world.ts";
 import { DirectionGoal } from "./direction-goal.ts";
@@ -9,13 +9,8 @@ import { type Hash, hash } from "./names.ts";
 import { emptyState, type KernelState } from "./state.ts";
 import { type Changed, nothingTouched, type Touched } from "./touched.ts";
 
-/** Who has an address. */
-type Owner = NonNullable<ReturnType<Plan["endAt"]>>;
-
-/** An address, and how who has it looks; null: nobody has it. */
-interface End extends Pick<EndPeer, "address"> {
-  readonly peers: EndPeer["peers"] | null;
-}
+type Subject = readonly [address: string, owner: AddressOwner | null];
+type Peer = readonly [address: string, peers: EndPeers | null];
 
 /** The goal of one node. `goal` is updated in place. */
 export class Desired {
@@ -35,11 +30,12 @@ export class Desired {
 
   /** Takes in a whole plan; to be called once, before any `update`. */
   load(plan: Plan): Changed {
-    const local = new Map<string, Owner | null>();
+    const local = new Set<string>();
     for (const pod of plan.pods.values())
-      if (pod.node === this.#node) for (const address of addressesOf(pod)) local.set(address, plan.endAt(address));
+      if (pod.node === this.#node) for (const address of addressesOf(pod)) local.add(address);
     this.#moveNodes(plan);
-    return this.#take(plan, local, plan.endPeers(), { egress: true, ingress: true });
+    const subjects = Array.from(local, (address): Subject => [address, plan.endAt(address)]);
+    return this.#take(plan, subjects, plan.endPeers(), { egress: true, ingress: true });
   }
 
   /** Takes in what changed in the plan. */
@@ -50,26 +46,27 @@ export class Desired {
       if (pod !== undefined) for (const address of addressesOf(pod)) addresses.add(address);
     }
     if (delta.nodes) for (const address of this.#moveNodes(plan)) addresses.add(address);
-    const ends = new Map(Array.from(addresses, (address) => [address, plan.endAt(address)]));
-    return this.#take(plan, ends, peersOf(plan, ends), delta.nets);
+    const subjects: Subject[] = [];
+    const peers: Peer[] = [];
+    for (const address of addresses) {
+      const end = plan.peersAt(address);
+      subjects.push([address, end?.owner ?? null]);
+      peers.push([address, end?.peers ?? null]);
+    }
+    return this.#take(plan, subjects, peers, delta.nets);
   }
 
-  /** @param subjects addresses that can be of this node's pods. @param ends all addresses, gone through once after them */
-  #take(
-    plan: Plan,
-    subjects: ReadonlyMap<string, Owner | null>,
-    ends: Iterable<End>,
-    nets: PlanDelta["nets"],
-  ): Changed {
-    const local = Array.from(subjects, ([address, owner]): [string, Pod | null] => [address, this.#local(owner)]);
+  /** @param subjects addresses that can be of this node's pods. @param peers all addresses, gone through once after them */
+  #take(plan: Plan, subjects: readonly Subject[], peers: Iterable<Peer>, nets: PlanDelta["nets"]): Changed {
+    const local = subjects.map(([address, owner]): [string, Pod | null] => [address, this.#local(owner)]);
     for (const direction of directions) {
       const own = this.#directions[direction];
       for (const [address, pod] of local)
         own.setSubject(address, pod === null ? null : plan.policyClass(pod, direction));
       own.subjectsDone(plan);
     }
-    for (const { address, peers } of ends)
-      for (const direction of directions) this.#directions[direction].setPeer(address, peers?.[direction] ?? null);
+    for (const [address, own] of peers)
+      for (const direction of directions) this.#directions[direction].setPeer(address, own?.[direction] ?? null);
     const touched = directions.map((direction): [Direction, Touched] => {
       const own = this.#directions[direction];
       if (nets[direction]) own.setNets(plan);
@@ -81,7 +78,7 @@ export class Desired {
   }
 
   /** The pod, if it is one of this node. */
-  #local(owner: Owner | null): Pod | null {
+  #local(owner: AddressOwner | null): Pod | null {
     return owner?.kind === "pod" && owner.pod.node === this.#node ? owner.pod : null;
   }
 
@@ -110,26 +107,7 @@ export class Desired {
 const addressesOf = (pod: Pod): readonly string[] =>
   pod.hostNetwork || isFinished(pod) ? [] : pod.ips.flatMap(canonical);
 
-/** The text itself where it is canonical: there are very many, and each is in memory already. */
-const canonical = (text: string): string[] => {
-  const address = parseAddress(text);
-  if (address === null) return [];
-  const formatted = formatAddress(address);
-  return [formatted === text ? text : formatted];
-};
+const canonical = (text: string): string | readonly [] => canonicalAddress(text) ?? [];
 
 /** The same for one pod as long as it lives, of another for any other. */
 const identity = (pod: Pod): Hash => hash(pod.uid ?? namespacedName(pod));
-
-function* peersOf(plan: Plan, owners: ReadonlyMap<string, Owner | null>): Generator<End> {
-  for (const [address, owner] of owners) {
-    const peer = (direction: Direction): PeerClass => peerClassOf(plan, owner!, address, direction);
-    yield { address, peers: owner === null ? null : { egress: peer("egress"), ingress: peer("ingress") } };
-  }
-}
-
-/** @param address canonical */
-function peerClassOf(plan: Plan, owner: Owner, address: string, direction: Direction): PeerClass {
-  if (owner.kind === "node") return plan.nodePeer(owner.node, address, direction);
-  return plan.podPeer(owner.pod, address.includes(":") ? "IPv6" : "IPv4", direction);
-}

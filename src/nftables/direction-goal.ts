@@ -43,7 +43,7 @@ export class DirectionGoal {
   readonly #names = new Uses<true>();
   readonly #known = new WeakMap<PolicyClass, { readonly key: Hash; readonly subject: Subject }>();
   readonly #tableOfDecisions = new WeakMap<readonly PortDecision[], PortTable>();
-  #narrowed = new WeakMap<PeerClass, Hash>();
+  #narrowed = new WeakMap<PeerClass, PeerClass>();
   /** The plan's class of every pod's and node's address, and the addresses of each; not of those that look like anybody. */
   readonly #classAt = new Map<string, PeerClass>();
   readonly #addressesOf = new Map<PeerClass, Set<string>>();
@@ -96,7 +96,7 @@ export class DirectionGoal {
       (names.size > 0 && peer.ports.some(({ name }) => isLookedUp(peer, name, (one) => names.has(one))));
     const nets = plan.netClasses(this.direction).map(({ peer }) => peer);
     const affected = new Set<PeerClass>();
-    const narrowed = new WeakMap<PeerClass, Hash>();
+    const narrowed = new WeakMap<PeerClass, PeerClass>();
     for (const peer of new Set([...this.#addressesOf.keys(), ...nets])) {
       const known = this.#narrowed.get(peer);
       if (isAffected(peer)) affected.add(peer);
@@ -133,7 +133,7 @@ export class DirectionGoal {
     const pieces: Record<Family, NetPiece[]> = { IPv4: [], IPv6: [] };
     const used = new Map<Hash, PeerClass>();
     for (const { set, peer: peerClass } of plan.netClasses(this.direction)) {
-      const peer = this.#narrow(peerClass);
+      const peer = this.#narrow(peerClass).key;
       used.set(peer, peerClass);
       for (const family of families) {
         for (const { start, end } of set.byFamily[family]) pieces[family].push({ start, end, peer });
@@ -147,7 +147,7 @@ export class DirectionGoal {
     }
     const before = this.#netPeers;
     this.#netPeers = new Set(families.flatMap((family) => this.goal.nets[family].map((piece) => piece.peer)));
-    for (const peer of this.#netPeers) this.#usePeer(peer, used.get(peer)!);
+    for (const peer of this.#netPeers) this.#usePeer(used.get(peer)!);
     for (const peer of before) this.#peers.release(peer);
     const addresses = new Set([...this.#singles.keys(), ...singles.keys()]);
     this.#singles = singles;
@@ -160,11 +160,11 @@ export class DirectionGoal {
     const owner = this.#classAt.get(address);
     const single = this.#singles.get(address);
     const peer = owner ?? single;
-    const narrowed = peer === undefined ? nobody : this.#narrow(peer);
+    const narrowed = peer === undefined ? nobody : this.#narrow(peer).key;
     // `nets` passes over networks of one address: what has one of these has an entry, if only to say `nobody`.
     const to = narrowed === nobody && single === undefined ? null : narrowed;
     const from = this.goal.exact.get(address) ?? null;
-    if (to !== null && to !== nobody) this.#usePeer(to, peer!);
+    if (to !== null && to !== nobody) this.#usePeer(peer!);
     if (from !== null && from !== nobody) this.#peers.release(from);
     if (from === to) return;
     if (to === null) this.goal.exact.delete(address);
@@ -280,14 +280,9 @@ export class DirectionGoal {
     if (this.#tables.get(key) === undefined) this.goal.tables.delete(key);
   }
 
-  #usePeer(peer: Hash, peerClass: PeerClass): void {
-    this.#peers.add(peer, {
-      id: 0,
-      key: peer,
-      direction: this.direction,
-      groups: peerClass.groups.filter((id) => this.#groups.get(id) !== undefined),
-      ports: this.#portsOf(peerClass),
-    });
+  #usePeer(peerClass: PeerClass): void {
+    const narrowed = this.#narrow(peerClass);
+    this.#peers.add(narrowed.key, narrowed);
   }
 
   /** Ports that rules which match the peer name. */
@@ -295,15 +290,16 @@ export class DirectionGoal {
     return peer.ports.filter(({ name }) => isLookedUp(peer, name, (one) => this.#names.get(one) === true));
   }
 
-  /** The class as subjects of this node see it. */
-  #narrow(peer: PeerClass): Hash {
+  /** The class as subjects of this node see it, with the groups and ports that they look at; `key` is its name here. */
+  #narrow(peer: PeerClass): PeerClass {
     let narrowed = this.#narrowed.get(peer);
     if (narrowed === undefined) {
-      const groups = peer.groups.flatMap((id) => this.#groups.get(id) ?? []).sort();
-      const ports = this.#portsOf(peer)
-        .map(({ name, number, protocol }) => `${name} ${protocol} ${number}`)
-        .sort();
-      narrowed = groups.length + ports.length === 0 ? nobody : hash(...groups, "", ...ports);
+      const groups = peer.groups.filter((id) => this.#groups.get(id) !== undefined);
+      const ports = this.#portsOf(peer);
+      const groupKeys = groups.map((id) => this.#groups.get(id)!).sort();
+      const portKeys = ports.map(({ name, number, protocol }) => `${name} ${protocol} ${number}`).sort();
+      const key = groups.length + ports.length === 0 ? nobody : hash(...groupKeys, "", ...portKeys);
+      narrowed = { id: 0, key, direction: this.direction, groups, ports };
       this.#narrowed.set(peer, narrowed);
     }
     return narrowed;

@@ -4,7 +4,6 @@ import { type Node, namespacedName, type Pod } from "../model/world.ts";
 import { AddressIndex } from "./address-index.ts";
 import type { DeltaRecorder } from "./delta.ts";
 import { compareText } from "./order.ts";
-import type { Plan } from "./plan.ts";
 
 /** A pod by its key, or a node. There are very many pods: what can be had from the pod itself is not kept beside it. */
 export type Owner = string | { readonly node: string };
@@ -20,26 +19,19 @@ export interface EndBlock {
 
 export class Ends {
   readonly #pods: ReadonlyMap<string, Pod>;
-  readonly #nodes: ReadonlyMap<string, Node>;
   readonly #delta: DeltaRecorder;
   readonly #owners = new AddressIndex<Owner>();
   readonly #nodeAddresses = new Map<string, { readonly owner: Owner; readonly addresses: readonly Address[] }>();
   readonly #withoutAddress = new Set<string>();
 
-  /** @param pods by key, and @param nodes by name: of everybody who is added here */
-  constructor(pods: ReadonlyMap<string, Pod>, nodes: ReadonlyMap<string, Node>, delta: DeltaRecorder) {
+  /** @param pods by key: those that are added here */
+  constructor(pods: ReadonlyMap<string, Pod>, delta: DeltaRecorder) {
     this.#pods = pods;
-    this.#nodes = nodes;
     this.#delta = delta;
   }
 
-  /** See `Plan.endAt`. */
-  at(text: string): ReturnType<Plan["endAt"]> {
-    const address = parseAddress(text);
-    const owner = address === null ? null : this.#haver(this.#owners.at(address));
-    if (owner === null) return null;
-    if (typeof owner === "string") return { kind: "pod", pod: this.#pods.get(owner)! };
-    return { kind: "node", node: this.#nodes.get(owner.node)! };
+  at(address: Address): Owner | null {
+    return this.#haver(this.#owners.at(address));
   }
 
   /** Everybody's addresses. */

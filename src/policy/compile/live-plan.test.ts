@@ -214,10 +214,10 @@ describe("endPeers", () => {
         const live: LivePlan = compile(world, ofOneNode ? { node: "n1" } : {});
         for (const change of [null, ...changes]) {
           if (change !== null) live.apply([change]);
-          const all = Array.from(live.endPeers(), ({ address, peers }) => [
-            address,
-            directions.map((direction) => peers[direction].key),
-          ]);
+          const all = Array.from(live.endPeers(), ([address, peers]) => {
+            same(live.peersAt(address)?.peers, peers);
+            return [address, directions.map((direction) => peers[direction].key)];
+          });
           same(all.sort(), asked(live));
         }
       }),

@@ -15,8 +15,9 @@ import { ClassJudge } from "./judge.ts";
 import { LiveSplit } from "./live-split.ts";
 import type {
   AddressGroup,
+  AddressOwner,
   Change,
-  EndPeer,
+  EndPeers,
   LivePlan,
   NetClass,
   NodeGroup,
@@ -58,7 +59,7 @@ class Engine implements LivePlan {
   readonly #shapes: Shapes;
   readonly #groups: Groups;
   readonly #classes: PodClasses;
-  readonly #ends = new Ends(this.pods, this.nodes, this.#delta);
+  readonly #ends = new Ends(this.pods, this.#delta);
   readonly #splits: ByDirection<LiveSplit>;
   readonly #nets: ByDirection<{ readonly split: AddressSplit; readonly classes: readonly NetClass[] } | null> = {
     ingress: null,
@@ -173,8 +174,15 @@ class Engine implements LivePlan {
 
   // ---- reading ------------------------------------------------------------------------------------------------------
 
-  endAt(address: string): ReturnType<LivePlan["endAt"]> {
-    return this.#ends.at(address);
+  endAt(address: string): AddressOwner | null {
+    const parsed = parseAddress(address);
+    const owner = parsed === null ? null : this.#ends.at(parsed);
+    return owner === null ? null : this.#end(owner);
+  }
+
+  #end(owner: Owner): AddressOwner {
+    if (typeof owner === "string") return { kind: "pod", pod: this.pods.get(owner)! };
+    return { kind: "node", node: this.nodes.get(owner.node)! };
   }
 
   policyClass(pod: Pod, direction: Direction): PolicyClass {
@@ -207,7 +215,16 @@ class Engine implements LivePlan {
     return groups;
   }
 
-  *endPeers(): Generator<EndPeer> {
+  peersAt(address: string): ReturnType<LivePlan["peersAt"]> {
+    const parsed = parseAddress(address);
+    const owner = parsed === null ? null : this.#ends.at(parsed);
+    if (parsed === null || owner === null) return null;
+    const peerOf = (direction: Direction): PeerClass =>
+      this.#ownerPeer(owner, this.#splits[direction].current.find(parsed), direction);
+    return { owner: this.#end(owner), peers: { ingress: peerOf("ingress"), egress: peerOf("egress") } };
+  }
+
+  *endPeers(): Generator<[address: string, peers: EndPeers]> {
     for (const { family, start, end, owners } of this.#ends.blocks()) {
       // Networks are larger than blocks, mostly: then no address has to be looked up.
       const ofBlock = (direction: Direction) => this.#splits[direction].current.findAll(family, { start, end });
@@ -220,7 +237,7 @@ class Engine implements LivePlan {
         };
         const peers = { ingress: peerOf("ingress"), egress: peerOf("egress") };
         if (isAnybody(peers.ingress) && isAnybody(peers.egress)) continue;
-        yield { address: this.#spelled(owner, { family, value: start + BigInt(offset) }), peers };
+        yield [this.#spelled(owner, { family, value: start + BigInt(offset) }), peers];
       }
     }
   }

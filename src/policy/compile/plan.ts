@@ -130,12 +130,11 @@ export interface NetClass {
   readonly peer: PeerClass;
 }
 
-/** An address that a pod or a node has, and how its owner looks to the rules of both directions. */
-export interface EndPeer {
-  /** Canonical. */
-  readonly address: string;
-  readonly peers: Readonly<Record<Direction, PeerClass>>;
-}
+/** The pod or node that has an address. */
+export type AddressOwner = Exclude<End, { readonly kind: "address" }>;
+
+/** How who has an address looks, at this address, to the rules of both directions. */
+export type EndPeers = Readonly<Record<Direction, PeerClass>>;
 
 /**
  * Reading a plan. Pods are named by `namespace/name`. Finished and hostNetwork pods have no classes: asking for one of
@@ -153,7 +152,7 @@ export interface Plan {
    * The pod or node that has an address; null: none has. Of two pods that report one address the running one has it;
    * finished pods have none, and the address of a hostNetwork pod is its node's (spec A8.2, A17.4).
    */
-  endAt(address: string): Exclude<End, { readonly kind: "address" }> | null;
+  endAt(address: string): AddressOwner | null;
 
   /** The class that judges a pod as a subject. A class without policies allows everything. */
   policyClass(pod: Pod, direction: Direction): PolicyClass;
@@ -162,11 +161,13 @@ export interface Plan {
   podPeer(pod: Pod, family: Family, direction: Direction): PeerClass;
   /** How one address of a node looks. */
   nodePeer(node: Node, address: string, direction: Direction): PeerClass;
+  /** `endAt`, and the classes of who has the address: those of `podPeer` and `nodePeer`. */
+  peersAt(address: string): { readonly owner: AddressOwner; readonly peers: EndPeers } | null;
   /**
-   * Every address that someone has (`endAt`), once, with the classes of who has it (`podPeer`, `nodePeer`); without those that are
-   * in no group and have no port in either direction, as most are in a plan of one node: they cost next to nothing.
+   * `peersAt` of every address that someone has, each once and canonical; without those who are in no group and have no port in
+   * either direction, as most are in a plan of one node: they cost next to nothing.
    */
-  endPeers(): Iterable<EndPeer>;
+  endPeers(): Iterable<readonly [address: string, peers: EndPeers]>;
   /** How an address that is no pod and no node looks. */
   addressPeer(address: string, direction: Direction): PeerClass;
   /** Address groups that cover some, not all, of the addresses that a pod without an address could get: they don't match, and answers say so. */
