@@ -22,7 +22,7 @@ interface Place {
   readonly what: string;
   readonly crowd: CrowdSize | null;
   readonly rounds: number;
-  /** The goals are set for this one. */
+  /** As in `figures.ts`. */
   readonly hasTargets: boolean;
 }
 

@@ -9,6 +9,7 @@ import type { StormResults } from "./storm.ts";
 export interface About {
   readonly id: string;
   readonly group: string;
+  /** The goals for latencies are set for one size of a cluster. */
   readonly hasTargets: boolean;
 }
 
@@ -68,8 +69,9 @@ export function roundFigures(about: About, results: RoundResults): Figure[] {
       what: "CPU time of the agent for a change",
     },
     {
-      ...several(about, "flapping", "verdicts that came back", [flapping], [["worst", atMost(0)]], { unit: "" })[0]!,
+      ...several(about, "flapping", "", [flapping], [["worst"]], { unit: "" })[0]!,
       what: "changes whose verdict came back before it stayed",
+      target: atMost(0),
     },
   ];
 }

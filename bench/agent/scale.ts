@@ -22,7 +22,7 @@ export async function measureScale(
   const crowd = quick ? small : full;
   const n = (value: number): string => value.toLocaleString("en");
   const group = `${n(crowd.nodes)} nodes, ${n(crowd.pods)} pods, ${n(crowd.policies)} policies`;
-  const about = { id: "scale", group, hasTargets: true };
+  const about = { id: "scale", group, hasTargets: false };
   const one = (id: string, what: string, unit: string, value: number, more: Partial<Figure> = {}): Figure => ({
     id: `agent/scale/${id}`,
     group,
