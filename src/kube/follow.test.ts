@@ -5,7 +5,7 @@ import { openClient } from "./client.ts";
 import { FakeServer } from "./fake-server.arbitrary.ts";
 import type { ClusterFeed, SourceStatus } from "./feed.ts";
 import { followCluster } from "./follow.ts";
-import { onlyTogether } from "./only-together.arbitrary.ts";
+import { together } from "./timing.arbitrary.ts";
 
 const ending: (() => unknown)[] = [];
 
@@ -38,7 +38,7 @@ const all = (feed: ClusterFeed, holds: (status: SourceStatus) => boolean): Promi
   expect.poll(() => feed.status().every(holds), { timeout: 20_000, interval: 5 }).toBe(true);
 
 test("the stream that finds the server again ends the waits of all others", async () => {
-  const { server, feed } = await followed(onlyTogether);
+  const { server, feed } = await followed(together());
   const port = Number(server.url.port);
   await server.stop();
   await all(feed, ({ connected, error }) => !connected && error !== null);
@@ -55,7 +55,7 @@ test.each([
   ["429", { code: 429, reason: "TooManyRequests", message: "slow down", details: { retryAfterSeconds: 7 } }],
   ["503 with Retry-After", { code: 503, message: "not yet", details: { retryAfterSeconds: 7 } }],
 ])("but not of those whom the server told to wait: %s", async (_, body) => {
-  const { server, feed } = await followed(onlyTogether);
+  const { server, feed } = await followed(together());
   const port = Number(server.url.port);
   server.fail(required.nodes, { kind: "status", status: body.code, body });
   server.endWatches();

@@ -226,7 +226,7 @@ const compacted: Fault = {
     const { proxy, cluster } = stage;
     await sleep(500);
     await stage.storm.stop();
-    await compact(cluster.controlPlane.etcdUrl);
+    await cluster.controlPlane.compact();
     await cluster.controlPlane.apiserver.kill();
     await cluster.controlPlane.startApiserver();
     proxy.mode = { kind: "open" };
@@ -234,16 +234,6 @@ const compacted: Fault = {
     return null;
   },
 };
-
-async function compact(etcdUrl: string): Promise<void> {
-  const post = async (path: string, body: object): Promise<{ header: { revision: string } }> => {
-    const answer = await fetch(`${etcdUrl}${path}`, { method: "POST", body: JSON.stringify(body) });
-    if (!answer.ok) throw new Error(`etcd: ${await answer.text()}`);
-    return (await answer.json()) as { header: { revision: string } };
-  };
-  const { header } = await post("/v3/kv/range", { key: Buffer.from("none").toString("base64") });
-  await post("/v3/kv/compaction", { revision: header.revision, physical: true });
-}
 
 const layers = new WeakMap<Stage, EventLayer>();
 

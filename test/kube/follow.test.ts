@@ -1,6 +1,5 @@
 /** The feed against a real etcd and kube-apiserver, with WatchList and without. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { realTiming, type Timing } from "../../src/kube/backoff.ts";
 import {
   type Client,
   type ClusterFeed,
@@ -11,6 +10,7 @@ import {
   type PolicyProblem,
   type SourceStatus,
 } from "../../src/kube/index.ts";
+import { impatient } from "../../src/kube/timing.arbitrary.ts";
 import type { Change } from "../../src/policy/compile/plan.ts";
 import { type ControlPlane, describeApiServer, startControlPlane } from "./control-plane.ts";
 import { crd } from "./crd.ts";
@@ -33,12 +33,6 @@ const pod = (name: string, labels: Readonly<Record<string, string>> = { app: nam
     ],
   },
 });
-
-/** Waits a tenth of what the product waits. */
-const impatient: Timing = {
-  sleep: (milliseconds, signal) => realTiming.sleep(milliseconds / 10, signal),
-  random: Math.random,
-};
 
 const remove = (client: Client, path: string): Promise<unknown> => client.delete(path);
 

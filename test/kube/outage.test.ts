@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { realTiming } from "../../src/kube/backoff.ts";
 import { type Client, type ClusterFeed, followCluster, openClient, type SourceStatus } from "../../src/kube/index.ts";
-import { onlyTogether } from "../../src/kube/only-together.arbitrary.ts";
+import { impatient, together } from "../../src/kube/timing.arbitrary.ts";
 import { type ControlPlane, describeApiServer, startControlPlane } from "./control-plane.ts";
 
 const namespaces = "/api/v1/namespaces";
@@ -55,24 +55,33 @@ async function told(feed: ClusterFeed, names: ReadonlySet<string>): Promise<void
 }
 
 describeApiServer("a real API server", () => {
-  test.each([{ kill: true }, { kill: false }])(
-    "is away for a minute (%o), and the first stream that finds it again brings the others",
-    async (how) => {
-      const plane = await started();
-      const feed = followed(clientOf(plane), onlyTogether);
-      await feed.first;
-      await plane.stopApiserver(how);
-      await all(feed, ({ connected, error }) => !connected && error !== null);
-      const tries = (): number => feed.status().reduce((sum, { restarts }) => sum + restarts, 0);
-      const before = tries();
-      while (tries() < before + 20) await sleep(5); // looks for the server, 3 s each
-      await plane.startApiserver();
-      await all(feed, ({ connected, error }) => connected && error === null);
-      await plane.admin.post(namespaces, { metadata: { name: "later" } });
-      await told(feed, new Set(["later"]));
-    },
-    120_000,
-  );
+  test("is away for a minute, and the first stream that finds it again brings the others", async () => {
+    const plane = await started();
+    const feed = followed(clientOf(plane), together(30_000)); // who is told to wait, by a server that starts, waits
+    await feed.first;
+    await plane.stopApiserver({ kill: true });
+    await all(feed, ({ connected, error }) => !connected && error !== null);
+    const tries = (): number => feed.status().reduce((sum, { restarts }) => sum + restarts, 0);
+    const before = tries();
+    while (tries() < before + 20) await sleep(5); // looks for the server, 3 s each
+    await plane.startApiserver();
+    await all(feed, ({ connected, error }) => connected && error === null);
+    await plane.admin.post(namespaces, { metadata: { name: "later" } });
+    await told(feed, new Set(["later"]));
+  }, 120_000);
+
+  test("ends in good order, refusing what comes last, and starts again", async () => {
+    const plane = await started();
+    const feed = followed(clientOf(plane), impatient);
+    await feed.first;
+    await plane.admin.post(namespaces, { metadata: { name: "before" } });
+    await plane.stopApiserver();
+    await all(feed, ({ connected }) => !connected);
+    await plane.startApiserver();
+    await plane.admin.post(namespaces, { metadata: { name: "after" } });
+    await told(feed, new Set(["before", "after"]));
+    await all(feed, ({ connected, error }) => connected && error === null);
+  }, 120_000);
 
   test("sends its clients elsewhere (GOAWAY): no event is lost, nothing fails, and no watch ends", async () => {
     const plane = await started(["--goaway-chance=0.02"]);

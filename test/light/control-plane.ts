@@ -1,5 +1,5 @@
 /** A real etcd and kube-apiserver, without kubelets and controllers, in the network namespace of the calling thread. */
-import { execFileSync } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
@@ -9,28 +9,39 @@ import type { Connection } from "../../src/kube/connection.ts";
 import { assetPath, hasAsset } from "../cluster/lib/assets.ts";
 import { Program } from "./program.ts";
 
+export interface Ports {
+  readonly etcd: number;
+  readonly peers: number;
+  readonly apiserver: number;
+}
+
 export interface ControlPlaneOptions {
   /** For everything that it writes; must exist. */
   readonly folder: string;
   /** Where nodes reach the API server. */
   readonly address: string;
+  /** Where the API server listens; default: on all addresses of the network namespace. */
+  readonly listen?: string;
+  readonly ports?: Ports;
+  /** Of a user in system:masters; default: no secret, as the API server is reachable from its own network only. */
+  readonly token?: string;
+  /** Of kube-apiserver. */
   readonly flags?: readonly string[];
 }
 
 /** The programs that are missing here; empty when a control plane can be started. */
 export const missingPrograms = (): string[] => ["etcd", "kube-apiserver"].filter((name) => !hasAsset(name));
 
-const etcdUrl = "http://127.0.0.1:2379";
-const port = 6443;
-/** Not secrets: the API server is reachable from its own network only. */
-const token = "admin";
+const usualPorts: Ports = { etcd: 2379, peers: 2380, apiserver: 6443 };
 const patience = 300_000; // ms
 const serviceNetworks = "10.96.0.0/16,fd00:10:96::/112";
 
 export class ControlPlane {
   readonly etcd: Program;
   readonly apiserver: Program;
-  readonly etcdUrl = etcdUrl;
+  readonly etcdUrl: string;
+  readonly server: URL;
+  readonly token: string;
   /** For the calling thread's network. */
   readonly connection: Connection;
   /** A path; for programs on nodes. */
@@ -39,18 +50,24 @@ export class ControlPlane {
   readonly serviceAccount: string;
   readonly #folder: string;
 
-  constructor({ folder, address, flags = [] }: ControlPlaneOptions) {
+  constructor(options: ControlPlaneOptions) {
+    const { folder, address, listen = "0.0.0.0", ports = usualPorts, token = "admin", flags = [] } = options;
     this.#folder = folder;
+    this.token = token;
     const at = (name: string): string => join(folder, name);
-    makeKeys(folder);
+    makeCredentials(folder, token);
+    const peerUrl = `http://127.0.0.1:${ports.peers}`;
+    this.etcdUrl = `http://127.0.0.1:${ports.etcd}`;
     this.etcd = new Program(
       "etcd",
       [
         assetPath("etcd"),
         `--data-dir=${at("etcd")}`,
-        `--listen-client-urls=${etcdUrl}`,
-        `--advertise-client-urls=${etcdUrl}`,
-        "--listen-peer-urls=http://127.0.0.1:2380",
+        `--listen-client-urls=${this.etcdUrl}`,
+        `--advertise-client-urls=${this.etcdUrl}`,
+        `--listen-peer-urls=${peerUrl}`,
+        `--initial-advertise-peer-urls=${peerUrl}`,
+        `--initial-cluster=default=${peerUrl}`,
         "--unsafe-no-fsync", // it does not outlive the test
         "--quota-backend-bytes=8589934592",
         "--log-level=warn",
@@ -61,10 +78,10 @@ export class ControlPlane {
       "kube-apiserver",
       [
         assetPath("kube-apiserver"),
-        `--etcd-servers=${etcdUrl}`,
-        "--bind-address=0.0.0.0",
+        `--etcd-servers=${this.etcdUrl}`,
+        `--bind-address=${listen}`,
         `--advertise-address=${address}`,
-        `--secure-port=${port}`,
+        `--secure-port=${ports.apiserver}`,
         `--cert-dir=${at("certificates")}`, // signs itself a certificate for the advertised address and localhost
         "--service-account-issuer=https://kubernetes.default.svc",
         `--service-account-key-file=${at("sa.pub")}`,
@@ -86,16 +103,26 @@ export class ControlPlane {
     mkdirSync(this.serviceAccount);
     writeFileSync(join(this.serviceAccount, "token"), token, { mode: 0o600 });
     symlinkSync(at("certificates/apiserver.crt"), join(this.serviceAccount, "ca.crt"));
-    const server = `https://${address}:${port}`;
-    writeFileSync(this.kubeconfig, kubeconfig(server, at("certificates/apiserver.crt")), { mode: 0o600 });
-    this.connection = {
-      server: new URL(server),
-      tls: async () => ({ ca: this.#certificate(), cert: null, key: null, servername: null, verify: true }),
+    this.server = new URL(`https://${address}:${ports.apiserver}`);
+    const file = kubeconfig(this.server.origin, at("certificates/apiserver.crt"), token);
+    writeFileSync(this.kubeconfig, file, { mode: 0o600 });
+    this.connection = this.connectionAs(token);
+  }
+
+  /** Of the API server's certificate, once it has been started. */
+  get ca(): Buffer {
+    return readFileSync(join(this.#folder, "certificates/apiserver.crt"));
+  }
+
+  connectionAs(token: string): Connection {
+    return {
+      server: this.server,
+      tls: async () => ({ ca: this.ca, cert: null, key: null, servername: null, verify: true }),
       headers: async () => ({ authorization: `Bearer ${token}` }),
       unauthorized: () => undefined,
       proxy: null,
       namespace: "default",
-      description: `the test's API server (${server})`,
+      description: `the test's API server (${this.server.origin})`,
     };
   }
 
@@ -107,7 +134,7 @@ export class ControlPlane {
 
   async startEtcd(): Promise<void> {
     this.etcd.start();
-    await this.#until(this.etcd, async () => (await answer(`${etcdUrl}/health`)) === 200);
+    await this.#until(this.etcd, async () => (await answer(`${this.etcdUrl}/health`)) === 200);
   }
 
   async startApiserver(): Promise<void> {
@@ -116,6 +143,7 @@ export class ControlPlane {
       if (!existsSync(join(this.#folder, "certificates/apiserver.crt"))) return false;
       const client = openClient(this.connection);
       try {
+        for await (const _ of await client.stream("/readyz", {}, { timeout: 2000 }));
         await client.get("/api/v1/namespaces/default", {}, { timeout: 2000 });
         return true;
       } catch {
@@ -126,14 +154,21 @@ export class ControlPlane {
     });
   }
 
+  /** Forgets all that happened in etcd until now. */
+  async compact(): Promise<void> {
+    const post = async (path: string, body: object): Promise<{ readonly header: { readonly revision: string } }> => {
+      const answer = await fetch(new URL(path, this.etcdUrl), { method: "POST", body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(`etcd: ${await answer.text()}`);
+      return (await answer.json()) as { header: { revision: string } };
+    };
+    const { header } = await post("/v3/kv/range", { key: Buffer.from("none").toString("base64") });
+    await post("/v3/kv/compaction", { revision: header.revision, physical: true });
+  }
+
   /** At once: nothing of it is kept. */
   async stop(): Promise<void> {
     await this.apiserver.kill();
     await this.etcd.kill();
-  }
-
-  #certificate(): Buffer {
-    return readFileSync(join(this.#folder, "certificates/apiserver.crt"));
   }
 
   async #until(program: Program, isUp: () => Promise<boolean>): Promise<void> {
@@ -146,24 +181,24 @@ export class ControlPlane {
   }
 }
 
-function makeKeys(folder: string): void {
+function makeCredentials(folder: string, token: string): void {
+  const write = (name: string, content: string | Buffer): void =>
+    writeFileSync(join(folder, name), content, { mode: 0o600 });
   mkdirSync(join(folder, "certificates"), { recursive: true });
-  writeFileSync(join(folder, "tokens.csv"), `${token},admin,admin,"system:masters"\n`, { mode: 0o600 });
-  if (existsSync(join(folder, "sa.pub"))) return;
-  const openssl = (...args: readonly string[]): void =>
-    void execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
-  openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "sa.key");
-  openssl("pkey", "-in", "sa.key", "-pubout", "-out", "sa.pub");
+  write("tokens.csv", `${token},admin,admin,"system:masters"\n`);
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  write("sa.key", privateKey.export({ type: "sec1", format: "pem" }));
+  write("sa.pub", publicKey.export({ type: "spki", format: "pem" }));
 }
 
-const kubeconfig = (server: string, certificate: string): string =>
+const kubeconfig = (server: string, certificate: string, token: string): string =>
   JSON.stringify({
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name: "light", cluster: { server, "certificate-authority": certificate } }],
+    clusters: [{ name: "test", cluster: { server, "certificate-authority": certificate } }],
     users: [{ name: "admin", user: { token } }],
-    contexts: [{ name: "light", context: { cluster: "light", user: "admin" } }],
-    "current-context": "light",
+    contexts: [{ name: "test", context: { cluster: "test", user: "admin" } }],
+    "current-context": "test",
   });
 
 /** The HTTP status, null when there is no answer. */
