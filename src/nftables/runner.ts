@@ -99,6 +99,7 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
         watch: (table, changed) => thread.watch(place, table, changed),
         run,
         commit: async (commands, table) => {
+          if (commands.length === 0) return; // nothing that could be answered
           const batch = batchOf(commands, table);
           if (batch === null) return void (await run(scriptOf(commands, table)));
           const refusal = (await thread.ask({ kind: "send", place, batch: batch.bytes })) as BatchRefusal | null;
