@@ -68,6 +68,8 @@ export class FakeServer {
   /** Paths whose kind is not installed. */
   readonly absent = new Set<string>();
   watchList: boolean;
+  /** Watches from a version that is yet to come are left without a word, not refused. */
+  isSilentAhead = false;
   readonly #options: FakeServerOptions;
   readonly #server: http.Server | https.Server | http2.Http2SecureServer;
   readonly #sockets = new Set<Socket>();
@@ -267,7 +269,7 @@ export class FakeServer {
       );
       return;
     }
-    if (!initial && version > this.#version) {
+    if (!initial && version > this.#version && !this.isSilentAhead) {
       out.status(504, "Timeout", `Too large resource version: ${version}, current: ${this.#version}`);
       return;
     }

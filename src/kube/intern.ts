@@ -8,12 +8,19 @@ export class Pool<T> {
   readonly #capacity: number;
   #recent = new Map<string, T>();
   #older = new Map<string, T>();
+  /** What was asked for last: in a list the replicas of a workload come one after another. */
+  #last: { readonly key: string; readonly value: T } | null = null;
 
   constructor(capacity = 10_000) {
     this.#capacity = capacity;
   }
 
   get(key: string, value: T): T {
+    if (this.#last?.key !== key) this.#last = { key, value: this.#find(key, value) };
+    return this.#last.value;
+  }
+
+  #find(key: string, value: T): T {
     const found = this.#recent.get(key);
     if (found !== undefined) return found;
     const kept = this.#older.get(key) ?? value;

@@ -125,7 +125,8 @@ function absent(
   context: ContextEntry,
 ): KubeconfigError {
   if (context.cluster !== "") return new KubeconfigError(`no server found for cluster "${context.cluster}"`);
-  const where = kubeconfig || (env["KUBECONFIG"] ? "KUBECONFIG" : "~/.kube/config");
+  const listed = env["KUBECONFIG"];
+  const where = kubeconfig || (listed ? `KUBECONFIG (${listed})` : "~/.kube/config");
   return new KubeconfigError(`no current context in ${where}`, {
     isAbsent: true,
     hint: "kubectl config use-context NAME sets one; --context, --kubeconfig and --server name a cluster directly.",

@@ -12,7 +12,7 @@ import {
 } from "./fake-server.arbitrary.ts";
 import { podResource } from "./pods.ts";
 import { Reachability } from "./reachability.ts";
-import { Reflector } from "./reflector.ts";
+import { Reflector, type ReflectorOptions } from "./reflector.ts";
 
 const path = "/api/v1/pods";
 const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -47,7 +47,7 @@ class Subject {
   readonly reflector: Reflector<Pod>;
   readonly #stop = new AbortController();
 
-  private constructor(server: FakeServer, client: Client, silence: number) {
+  private constructor(server: FakeServer, client: Client, options: Partial<ReflectorOptions>) {
     this.server = server;
     const sink = {
       put: (key: string, { uid }: Pod) => this.told.push(`put ${key} (${uid})`),
@@ -58,20 +58,21 @@ class Subject {
     this.reflector = new Reflector({ ...podResource(), optional: true }, client, sink, {
       timing: this.timing,
       reachability: new Reachability(this.timing, this.#stop.signal),
-      silence,
+      silence: 2000,
+      ...options,
     });
   }
 
   static async start(
     options: FakeServerOptions,
     prepare: (server: FakeServer) => void,
-    silence = 2000,
+    reflector: Partial<ReflectorOptions> = {},
   ): Promise<Subject> {
     const server = new FakeServer(options);
     prepare(server);
     await server.start();
     const client = openClient(server.connection);
-    const subject = new Subject(server, client, silence);
+    const subject = new Subject(server, client, reflector);
     const ended = subject.reflector.run(subject.#stop.signal);
     ending.push(async () => {
       subject.#stop.abort();
@@ -165,8 +166,8 @@ describe("the first state", () => {
 
 describe("a server that is behind", () => {
   /** Knows p0 and p1; `old` is the server before p1. */
-  const started = async (): Promise<{ subject: Subject; old: Snapshot }> => {
-    const subject = await Subject.start({}, (server) => some(server, 1));
+  const started = async (options?: Partial<ReflectorOptions>): Promise<{ subject: Subject; old: Snapshot }> => {
+    const subject = await Subject.start({}, (server) => some(server, 1), options);
     const old = subject.server.snapshot();
     subject.server.put(path, pod("p1"));
     await subject.settled();
@@ -195,6 +196,18 @@ describe("a server that is behind", () => {
     expect(subject.asked().filter((what) => what === "watch list")).toHaveLength(6);
     subject.server.put(path, pod("p2"));
     await subject.settled();
+  });
+
+  test("and leaves a watch without a word is found out when the watch's time is over", async () => {
+    const { subject, old } = await started({ watchSeconds: 1 });
+    subject.server.isSilentAhead = true;
+    subject.server.become(old);
+    while (subject.told.length === 0) {
+      await realTiming.sleep(1100, new AbortController().signal); // more than half of the time that was asked for
+      subject.server.endWatches();
+    }
+    await subject.settled();
+    expect(subject.told).toEqual(["remove shop/p1 (p1)"]);
   });
 
   test("can't bring back what was, by events and bookmarks of before", async () => {
@@ -315,7 +328,7 @@ describe("the watch", () => {
   });
 
   test("a connection that dies silently is given up", async () => {
-    const subject = await Subject.start({}, (server) => some(server, 1), 50);
+    const subject = await Subject.start({}, (server) => some(server, 1), { silence: 50 });
     await subject.settled();
     subject.server.fail(path, { kind: "silence" }, { kind: "silence" });
     subject.server.endWatches();

@@ -56,6 +56,8 @@ export class Reflector<T> {
   /** The last try with a WatchList broke off: a plain list is next. */
   #listNext = false;
   #failedWatches = 0;
+  /** Events and bookmarks that were not replays. */
+  #news = 0;
   /** The server said that there is no such kind. */
   #isAbsent = false;
   #status: SourceStatus;
@@ -241,7 +243,7 @@ export class Reflector<T> {
     const timer = setTimeout(() => end.abort(), (seconds + 5) * 1000);
     let openedAt = Number.POSITIVE_INFINITY;
     let closed = (): void => undefined;
-    let hadEvents = false;
+    const newsBefore = this.#news;
     try {
       const accept = this.#accept("PartialObjectMetadata");
       const both = AbortSignal.any([signal, end.signal]);
@@ -260,7 +262,6 @@ export class Reflector<T> {
           // Also what came before an event that says that the watch is over.
           if (state === null) this.#sink.flush(receivedAt);
         }
-        hadEvents = true;
         if (state !== null) continue;
         this.#failedWatches = 0;
         this.#wentWell();
@@ -275,9 +276,11 @@ export class Reflector<T> {
       closed();
       if (initial === null && performance.now() - openedAt >= shortWatch) this.#wentWell();
     }
-    if (!hadEvents && performance.now() - openedAt < shortWatch) {
-      throw this.#failed(new NetworkError("the server ends watches at once"));
-    }
+    if (this.#news > newsBefore) return;
+    const lived = performance.now() - openedAt;
+    if (lived < shortWatch) throw this.#failed(new NetworkError("the server ends watches at once"));
+    // Not even a bookmark, which come every minute: as it is with a version that the server has yet to reach.
+    if (lived >= seconds * 500) this.#version = null;
   }
 
   /** A watch that goes on failing from one version is begun again from a list. */
@@ -294,8 +297,9 @@ export class Reflector<T> {
     const { type, object } = (event ?? {}) as Partial<WatchEvent>;
     const { metadata } = (object ?? {}) as { metadata?: Metadata };
     const version = metadata?.resourceVersion;
+    if (initial === null && typeof version === "string" && isOlder(version, this.#seen)) return null; // a replay
+    this.#news++;
     if (initial === null && typeof version === "string") {
-      if (isOlder(version, this.#seen)) return null; // a replay: what came of it is known
       this.#version = version;
       this.#seen = version;
     }
