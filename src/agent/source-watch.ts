@@ -8,7 +8,7 @@ const interval = 5_000; // ms
 export function watchSources(feed: Pick<ClusterFeed, "status">, log: Pick<Log, "info" | "warn">): () => void {
   const told = new Map<string, string>();
   const look = (): void => {
-    for (const { resource, connected, error } of feed.status()) {
+    for (const { resource, connected, synced, error } of feed.status()) {
       const why = connected ? null : error;
       if (why === (told.get(resource) ?? null)) continue;
       if (why === null && !connected) continue; // between two tries
@@ -17,7 +17,7 @@ export function watchSources(feed: Pick<ClusterFeed, "status">, log: Pick<Log, "
         log.info({ resource }, "watched again");
       } else {
         told.set(resource, why);
-        log.warn({ resource }, `not watched, what was known stays in force: ${why}`);
+        log.warn({ resource }, `not watched${synced ? ", what was known stays in force" : " yet"}: ${why}`);
       }
     }
   };
