@@ -1,6 +1,6 @@
 /** Requests to one API server, in its own terms: JSON objects, Status errors, streams. */
 import type { Connection } from "./connection.ts";
-import { ApiError, NetworkError, networkError, statusError } from "./errors.ts";
+import { NetworkError, networkError, statusError } from "./errors.ts";
 import { type HttpRequest, type HttpResponse, Transport } from "./transport.ts";
 
 export type Query = Readonly<Record<string, string | number | boolean>>;
@@ -242,5 +242,3 @@ function words(
   const verb = method !== "GET" ? verbs[method] : query["watch"] ? "watch" : name === undefined ? "list" : "get";
   return `${verb} ${of}${name === undefined ? "" : ` "${name}"`}${where}`;
 }
-
-export { ApiError, NetworkError };

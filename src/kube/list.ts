@@ -1,5 +1,5 @@
 /** One complete list of one kind, page by page; only what `decode` gives is kept. */
-import { type Client, withoutSilence } from "./client.ts";
+import { type Client, type Query, type RequestOptions, withoutSilence } from "./client.ts";
 import { ApiError } from "./errors.ts";
 import { readList } from "./list-body.ts";
 
@@ -12,7 +12,8 @@ export interface ListOptions {
   readonly onProgress?: (count: number) => void;
 }
 
-const pageSize = 500;
+/** Objects of a page. */
+export const pageSize = 500;
 
 /**
  * @param path `/api/v1/pods`
@@ -44,20 +45,45 @@ async function list<T>(
   limit: number,
 ): Promise<T[]> {
   const found: T[] = [];
-  let rest = "";
-  do {
-    const query = {
-      ...(limit === 0 ? {} : { limit }),
-      ...(labelSelector === "" ? {} : { labelSelector }),
-      ...(rest === "" ? {} : { continue: rest }),
-    };
-    const body = await client.stream(path, query, { timeout: silence, ...(signal === undefined ? {} : { signal }) });
-    const answer = await readList(withoutSilence(body, silence), (text) => {
-      found.push(decode(JSON.parse(text.toString())));
-    });
-    onProgress?.(found.length);
-    const { metadata } = (answer ?? {}) as { readonly metadata?: { readonly continue?: unknown } };
-    rest = typeof metadata?.continue === "string" ? metadata.continue : "";
-  } while (rest !== "");
+  const query = { ...(limit === 0 ? {} : { limit }), ...(labelSelector === "" ? {} : { labelSelector }) };
+  const onItem = (text: Buffer): void => void found.push(decode(JSON.parse(text.toString())));
+  await readPages(client, path, query, onItem, {
+    silence,
+    ...(signal === undefined ? {} : { signal }),
+    onPage: () => onProgress?.(found.length),
+  });
   return found;
+}
+
+export interface PageOptions extends Pick<RequestOptions, "signal" | "accept"> {
+  /** Without a part of the answer, ms. */
+  readonly silence: number;
+  /** Told when a page is complete. */
+  readonly onPage: () => void;
+}
+
+/**
+ * Reads a list of the newest state: no resourceVersion is named. For "0", any, a server that is behind would give what it has.
+ * @param query with `limit` for pages
+ * @param onItem gets the JSON text of each object, which is not kept
+ * @returns the list's resourceVersion; "" where it has none
+ */
+export async function readPages(
+  client: Client,
+  path: string,
+  query: Query,
+  onItem: (text: Buffer) => void,
+  { silence, onPage, ...options }: PageOptions,
+): Promise<string> {
+  let rest = "";
+  for (;;) {
+    const page = { ...query, ...(rest === "" ? {} : { continue: rest }) };
+    const body = await client.stream(path, page, { ...options, timeout: silence });
+    const { metadata } = ((await readList(withoutSilence(body, silence), onItem)) ?? {}) as {
+      readonly metadata?: { readonly continue?: unknown; readonly resourceVersion?: unknown };
+    };
+    onPage();
+    rest = typeof metadata?.continue === "string" ? metadata.continue : "";
+    if (rest === "") return typeof metadata?.resourceVersion === "string" ? metadata.resourceVersion : "";
+  }
 }

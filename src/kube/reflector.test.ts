@@ -365,6 +365,18 @@ describe("failures", () => {
     expect(own).toEqual([1200, 2400, 4800, 9600, 19_200, 22_500]);
   });
 
+  test("of watches from a list that the server has just given too", async () => {
+    const subject = await Subject.start({ watchList: false }, (server) => {
+      some(server, 1);
+      const fine = { kind: "garbage", text: "" } as const;
+      const expired = { kind: "status", status: 410 } as const;
+      server.fail(path, { kind: "status", status: 422 }, fine, expired, fine, expired, fine, expired);
+    });
+    await expect.poll(() => subject.asked().length).toBe(9);
+    expect(subject.asked()).toEqual(["watch list", ...Array.from({ length: 4 }, () => ["list", "watch"]).flat()]);
+    expect(subject.timing.waits).toEqual([1200, 2400, 4800]);
+  });
+
   test("the server's wish to wait is obeyed", async () => {
     const body = { code: 429, reason: "TooManyRequests", message: "slow down", details: { retryAfterSeconds: 7 } };
     const subject = await Subject.start({}, (server) => server.fail(path, { kind: "status", status: 429, body }));

@@ -1,11 +1,11 @@
 /** One kind of objects, listed and watched for ever, kept slim. */
 import { Backoff, type Timing } from "./backoff.ts";
-import { type Client, withoutSilence } from "./client.ts";
+import type { Client } from "./client.ts";
 import { ApiError, messageOf, NetworkError, statusError } from "./errors.ts";
 import type { SourceStatus } from "./feed.ts";
 import { Installation } from "./installation.ts";
 import { lines } from "./lines.ts";
-import { readList } from "./list-body.ts";
+import { pageSize, readPages } from "./list.ts";
 import { type Projection, projector } from "./project.ts";
 import type { Patience, Reachability } from "./reachability.ts";
 import type { Resource } from "./resource.ts";
@@ -22,7 +22,6 @@ export interface ReflectorOptions {
   readonly silence?: number;
 }
 
-const pageSize = 500;
 /** A watch that the server ends sooner than this, without an event, counts as failed; ms. */
 const shortWatch = 1000;
 /** After so many failed watches from one version, the list is read again. */
@@ -56,6 +55,8 @@ export class Reflector<T> {
   /** The last try with a WatchList broke off: a plain list is next. */
   #listNext = false;
   #failedWatches = 0;
+  /** A watch from the last complete state on has gone well. */
+  #hadWatch = false;
   /** Events and bookmarks that were not replays. */
   #news = 0;
   /** The server said that there is no such kind. */
@@ -128,7 +129,7 @@ export class Reflector<T> {
       }
       if (this.#version !== null && (error.isExpired || error.isAheadOfServer)) {
         this.#version = null;
-        return; // at once: the state is known to be old
+        if (this.#hadWatch) return; // at once: the state is known to be old
       }
     }
     this.#tell({ connected: false, error: messageOf(error) });
@@ -136,7 +137,9 @@ export class Reflector<T> {
     else await this.#backoff.wait(signal, error instanceof ApiError ? error.retryAfter * 1000 : 0);
   }
 
+  /** A watch goes on, or there is nothing to watch. */
   #wentWell(): void {
+    this.#hadWatch = true;
     this.#backoff.reset();
     this.#patience.reset();
   }
@@ -166,22 +169,17 @@ export class Reflector<T> {
     this.#listNext = false;
     const { path } = this.#resource;
     const next = new Map<string, T>();
-    let version = "";
-    let rest = "";
-    do {
-      // No resourceVersion: the newest state. For "0" any old one would do, of a server that is behind.
-      const query = { limit: pageSize, ...(rest === "" ? {} : { continue: rest }) };
-      const options = { signal, timeout: this.#options.silence, accept: this.#accept("PartialObjectMetadataList") };
-      const body = await this.#client.stream(path, query, options);
-      this.#options.reachability.answered();
-      const list = await readList(withoutSilence(body, this.#options.silence), (text) => {
-        const object = this.#decode(this.#parse(text, this.#readItem));
-        if (object !== null) this.#store.collect(next, object);
-      });
-      const { metadata } = (list ?? {}) as { metadata?: { resourceVersion?: unknown; continue?: unknown } };
-      version = String(metadata?.resourceVersion ?? "");
-      rest = String(metadata?.continue ?? "");
-    } while (rest !== "");
+    const onItem = (text: Buffer): void => {
+      const object = this.#decode(this.#parse(text, this.#readItem));
+      if (object !== null) this.#store.collect(next, object);
+    };
+    const { silence, reachability } = this.#options;
+    const version = await readPages(this.#client, path, { limit: pageSize }, onItem, {
+      signal,
+      silence,
+      accept: this.#accept("PartialObjectMetadataList"),
+      onPage: () => reachability.answered(),
+    });
     if (version === "") throw new NetworkError(`the list of ${this.#resource.name} has no resourceVersion`);
     this.#replace(next, version, performance.now());
   }
@@ -215,11 +213,11 @@ export class Reflector<T> {
     }
     this.#setbacks = 0;
     this.#isAbsent = false;
+    this.#hadWatch = false;
     this.#store.replace(next, receivedAt);
     this.#version = version;
     this.#seen = version;
     this.#failedWatches = 0;
-    this.#wentWell();
     this.#tell({ installed: true, synced: true, connected: true, error: null });
     this.#isSynced();
   }
