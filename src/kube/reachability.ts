@@ -3,8 +3,10 @@ import { Backoff, type Timing } from "./backoff.ts";
 
 /** While nothing of a feed reaches the server, one stream tries at least every so many ms, and up to as many more. */
 const probeInterval = 2000;
+/** The first of these after the last stream was lost: most connections break on servers that are there. */
+const firstProbe = 250;
 /** After good news the others try again within so many ms. */
-const spread = 500;
+const spread = 250;
 /** Between good news that are passed on, ms: streams that the server takes and drops must not drive each other on. */
 const newsInterval = 10_000;
 
@@ -15,6 +17,7 @@ export class Reachability {
   readonly #waiting = new Set<AbortController>();
   #open = 0;
   #isProbing = false;
+  #nextProbe = probeInterval;
   #isResting = false;
   #news = 0;
 
@@ -45,12 +48,13 @@ export class Reachability {
     for (const one of this.#waiting) one.abort();
   }
 
-  /** The server has taken a stream. @returns to be called once, when the stream has ended */
-  opened(): () => void {
+  /** The server has taken a stream. @returns to be called once, when it has ended, with whether it was any good */
+  opened(): (wasGood: boolean) => void {
     this.#open++;
     this.answered();
-    return () => {
+    return (wasGood) => {
       this.#open--;
+      if (this.#open === 0 && wasGood) this.#nextProbe = firstProbe;
       void this.#probe();
     };
   }
@@ -71,7 +75,9 @@ export class Reachability {
     if (this.#isProbing) return;
     this.#isProbing = true;
     while (this.#open === 0 && this.#waiting.size > 0 && !this.#signal.aborted) {
-      await this.#timing.sleep(probeInterval * (1 + this.#timing.random()), this.#signal);
+      const interval = this.#nextProbe;
+      this.#nextProbe = probeInterval;
+      await this.#timing.sleep(interval * (1 + this.#timing.random()), this.#signal);
       if (this.#open > 0) break;
       const [first] = this.#waiting;
       first?.abort();

@@ -240,7 +240,7 @@ export class Reflector<T> {
     const end = new AbortController();
     const timer = setTimeout(() => end.abort(), (seconds + 5) * 1000);
     let openedAt = Number.POSITIVE_INFINITY;
-    let closed = (): void => undefined;
+    let closed: (wasGood: boolean) => void = () => undefined;
     const newsBefore = this.#news;
     try {
       const accept = this.#accept("PartialObjectMetadata");
@@ -271,8 +271,9 @@ export class Reflector<T> {
     } finally {
       clearTimeout(timer);
       end.abort();
-      closed();
-      if (initial === null && performance.now() - openedAt >= shortWatch) this.#wentWell();
+      const wasGood = this.#version !== null && performance.now() - openedAt >= shortWatch;
+      if (wasGood) this.#wentWell();
+      closed(wasGood);
     }
     if (this.#news > newsBefore) return;
     const lived = performance.now() - openedAt;

@@ -7,8 +7,8 @@ export const impatient: Timing = {
   random: Math.random,
 };
 
-/** Looks for the server, and the moment until others follow, for a `random` of one half; ms. */
-const shared = [3000, 250];
+/** Looks for the server, the first and the next ones, and the moment until others follow, for a `random` of one half; ms. */
+const shared = [375, 3000, 125];
 
 /** Nobody's own patience ends for so many ms, by default ever: until then streams come back only by what they tell each other. */
 export const together = (own = 2 ** 31 - 1): Timing => ({
