@@ -7,17 +7,17 @@ import { namespacedName } from "../policy/model/world.ts";
 import { adopt } from "./adopt.ts";
 import { type Fitted, fitting, type Room } from "./closed.ts";
 import { Collector } from "./collect.ts";
-import type { Command } from "./commands.ts";
 import { Desired } from "./desired.ts";
 import { type DropExplanation, Drops } from "./drops.ts";
 import { nextEpoch, untrusted } from "./epoch.ts";
 import { denyChain } from "./names.ts";
 import { fullRoom, type KernelNumbers, kernelNumbers } from "./numbers.ts";
 import { hasNumbers, releaseNumbers, render } from "./render.ts";
-import { NftablesError, type Runner } from "./runner.ts";
+import type { Runner } from "./runner.ts";
 import { scriptOf } from "./script.ts";
 import { type Purpose, sequence, type Transaction } from "./sequence.ts";
 import { aboutPlace, defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
+import { emptyTable, isHooked, listTable, raiseStandIn, removeIfThere, standInOf, unlessMissing } from "./stand-in.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 import { checkedInterfaces } from "./strangers.ts";
 import { type Changed, mergeTouched, touchAll } from "./touched.ts";
@@ -206,7 +206,7 @@ export class Enforcer {
   /** Removes the rules: nothing is enforced afterwards. */
   async remove(): Promise<void> {
     await this.stop();
-    await this.#runner.run(`delete table inet ${this.#options.table}\n`);
+    for (const one of tablesOf(this.#options.table)) await removeIfThere(this.#runner, one);
   }
 
   async #watch(): Promise<void> {
@@ -243,19 +243,21 @@ export class Enforcer {
   /** Reads what the kernel holds and sends the difference. */
   async #repair(): Promise<TransactionStats[]> {
     this.#uncertain = true;
-    const listing = await this.#list();
+    const listing = await listTable(this.#runner, this.#options.table);
     const adopted = listing === null ? null : adopt(listing, this.#options, this.#room);
     this.#begin(adopted);
     if (listing !== null && adopted === null) {
       const { table } = this.#options;
       this.#warn(`table inet ${table} is of another version, has other options or was changed: it is replaced`);
-      const stats = await this.#replace();
+      const stats = await this.#replace(isHooked(listing));
       this.#uncertain = false;
       return stats;
     }
-    if (listing === null) await this.#runner.commit([this.#skeleton()], this.#options.table);
+    if (listing === null) await this.#build();
     else this.#collectLater(); // what an earlier process had no time to
-    return [...(await this.#reach(null)), ...(await this.#trust())];
+    const stats = await this.#reach(null);
+    await removeIfThere(this.#runner, standInOf(this.#options.table)); // of a process that ended while it replaced the table
+    return [...stats, ...(await this.#trust())];
   }
 
   /** @param from what the kernel holds; null: nothing */
@@ -264,26 +266,32 @@ export class Enforcer {
     this.#numbers = from?.numbers ?? kernelNumbers(this.#room);
   }
 
-  /** Puts a whole new table in place of the one that is there, in one transaction. */
-  async #replace(): Promise<TransactionStats[]> {
-    this.#begin(null);
+  /**
+   * Puts a whole new table in place of the one that is there; see `stand-in.ts`.
+   * @param isInForce false: an earlier process ended while it built the one that is there, and left a stand-in if there was another before
+   */
+  async #replace(isInForce: boolean): Promise<TransactionStats[]> {
+    const { table } = this.#options;
     this.#fitted = fitting(this.#desired.goal, this.#room);
-    const ops = this.#sequence(touchAll(this.#state, this.#fitted.goal)).flatMap((transaction) => transaction.ops);
-    const anew: Command[] = [{ kind: "script", lines: [`delete table inet ${this.#options.table}`] }, this.#skeleton()];
-    return [await this.#commit({ purpose: "open", ops }, anew), ...(await this.#trust())];
+    if (isInForce || !isHooked(await listTable(this.#runner, standInOf(table)))) {
+      await removeIfThere(this.#runner, standInOf(table));
+      await raiseStandIn(this.#runner, this.#fitted.goal, this.#options, kernelNumbers(this.#room));
+    }
+    await removeIfThere(this.#runner, table);
+    this.#begin(null);
+    await this.#build();
+    const stats = await this.#approach(null);
+    await removeIfThere(this.#runner, standInOf(table));
+    return [...stats, ...(await this.#trust())];
   }
 
-  #skeleton(): Command {
-    return { kind: "script", lines: skeleton(this.#options, this.#state.epoch) };
+  async #build(): Promise<void> {
+    await this.#runner.commit(emptyTable(this.#options, this.#state.epoch), this.#options.table);
   }
 
   /** Marks of an earlier table would pass for judged flows: until they are cleared no mark is trusted. */
   async #trust(): Promise<TransactionStats[]> {
     return this.#state.epoch === untrusted ? [await this.#commit(newEpoch)] : [];
-  }
-
-  async #list(): Promise<string | null> {
-    return unlessMissing(() => this.#runner.run(`list table inet ${this.#options.table}`, "json"));
   }
 
   /** Makes sure that no flow carries the epoch after `current`; `untrusted` where that fails. */
@@ -323,7 +331,7 @@ export class Enforcer {
     const transactions = this.#sequence(isWhole && touched !== null ? touched : touchAll(this.#state, goal));
     this.#collector.reached(goal);
     // Numbers of what is not collected yet are missing for a moment: a new table has all of them.
-    if (!hasNumbers(transactions, this.#numbers)) return this.#replace();
+    if (!hasNumbers(transactions, this.#numbers)) return this.#replace(this.#state.hooked);
     const stats: TransactionStats[] = [];
     for (const transaction of transactions.flatMap((one) => this.#apart(one))) {
       if (transaction.purpose === "forget" && !(await this.#forget(transaction))) continue;
@@ -361,12 +369,12 @@ export class Enforcer {
     }
   }
 
-  async #commit(transaction: Transaction, first: readonly Command[] = []): Promise<TransactionStats> {
+  async #commit(transaction: Transaction): Promise<TransactionStats> {
     const ops: Op[] = [];
     for (const op of transaction.ops) {
       ops.push(op.kind === "epoch" ? { kind: "epoch", to: await this.#enter(this.#state.epoch) } : op);
     }
-    const commands = [...first, ...render(ops, this.#numbers, this.#options)];
+    const commands = render(ops, this.#numbers, this.#options);
     const start = performance.now();
     try {
       await this.#runner.commit(commands, this.#options.table);
@@ -426,26 +434,20 @@ function checked(options: TableOptions): TableOptions {
  * @throws NftablesError; Error when the table is gone and the marks could not be cleared
  */
 export async function removeTable(runner: Runner, table: string = defaultTableOptions.table): Promise<boolean> {
-  const content = await unlessMissing(() => runner.run(`list table inet ${table}`));
-  if (content === null) return false;
-  const said = aboutPlace(content);
-  await runner.run(`delete table inet ${table}\n`);
-  if (said !== null) {
-    const first = epochMark(said, 1);
-    await runner.clearMarks(markMask(said), first, markMask(said));
+  let isThere = false;
+  let place: ReturnType<typeof aboutPlace> = null;
+  for (const one of tablesOf(table)) {
+    const content = await unlessMissing(() => runner.run(`list table inet ${one}`));
+    if (content === null) continue;
+    isThere = true;
+    place ??= aboutPlace(content);
+    await removeIfThere(runner, one);
   }
-  return true;
+  if (place !== null) await runner.clearMarks(markMask(place), epochMark(place, 1), markMask(place));
+  return isThere;
 }
 
-/** What `work` gives; null where nft says that there is no such thing. */
-async function unlessMissing(work: () => Promise<string>): Promise<string | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof NftablesError && /No such file or directory/.test(error.message)) return null;
-    throw error;
-  }
-}
+const tablesOf = (table: string): readonly string[] => [table, standInOf(table)];
 
 /** The ruleset of a node as one script, for reading and for golden tests. */
 export function fullScript(plan: Plan, node: string, options: Partial<TableOptions> = {}): string {

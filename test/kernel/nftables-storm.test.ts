@@ -65,43 +65,93 @@ describeKernel("a storm of changes", () => {
   const seat = (name: string): Seat =>
     stage.topology.podSeat(`shop/${name}`, world.pods.find((one) => one.name === name)!.ips[0]!);
 
-  test("loses nothing that both sides of a change allow, and lets nothing in that both deny", async () => {
-    const plan = compile({ ...world, policies: [policyNamed("in", variants[0]!)] });
-    // Without an epoch every packet is judged by the maps.
-    const judging: Runner = { ...stage.runner, clearMarks: () => Promise.reject(new Error("left out")) };
-    const enforcer = await Enforcer.start(plan, { node: "n1", runner: judging, collectAfter: 20 });
+  /** What the friend and the stranger send to the server while `work` goes on, and how much of it arrives. */
+  async function traffic(work: () => Promise<void>): Promise<{ sent: number; friend: number; stranger: number }> {
     const server = udpSocket(seat("server"), port);
     const friend = udpSocket(seat("friend"), port);
     const stranger = udpSocket(seat("stranger"), port);
     const to = socketAddress(seat("server").address, port);
     const data = new Uint8Array(16);
     const peer = new Uint8Array(28);
-    const arrived = new Map<number, number>();
+    const arrived = [0, 0];
     let sent = 0;
     let running = true;
     try {
-      const storm = (async () => {
-        const end = performance.now() + duration;
-        for (let step = 1; performance.now() < end; step++) await enforcer.apply(plan, plan.apply(changes(step)));
-      })().finally(() => {
+      const done = work().finally(() => {
         running = false;
       });
       while (running) {
         for (let i = 0; i < 50; i++, sent++) {
-          data[0] = 1;
-          sendTo(friend, data, to);
-          data[0] = 2;
-          sendTo(stranger, data, to);
+          for (const [who, socket] of [friend, stranger].entries()) {
+            data[0] = who;
+            sendTo(socket, data, to);
+          }
         }
-        while (receiveFrom(server, data, peer) !== wouldBlock) arrived.set(data[0]!, (arrived.get(data[0]!) ?? 0) + 1);
+        while (receiveFrom(server, data, peer) !== wouldBlock) arrived[data[0]!]!++;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      await storm;
-      expect(sent).toBeGreaterThan(0);
-      expect(arrived.get(2)).toBeUndefined();
-      expect(arrived.get(1)).toBe(sent);
+      await done;
     } finally {
       for (const fd of [server, friend, stranger]) close(fd);
+    }
+    return { sent, friend: arrived[0]!, stranger: arrived[1]! };
+  }
+
+  test("loses nothing that both sides of a change allow, and lets nothing in that both deny", async () => {
+    const plan = compile({ ...world, policies: [policyNamed("in", variants[0]!)] });
+    // Without an epoch every packet is judged by the maps.
+    const judging: Runner = { ...stage.runner, clearMarks: () => Promise.reject(new Error("left out")) };
+    const enforcer = await Enforcer.start(plan, { node: "n1", runner: judging, collectAfter: 20 });
+    try {
+      const { sent, friend, stranger } = await traffic(async () => {
+        const end = performance.now() + duration;
+        for (let step = 1; performance.now() < end; step++) await enforcer.apply(plan, plan.apply(changes(step)));
+      });
+      expect(sent).toBeGreaterThan(0);
+      expect({ friend, stranger }).toEqual({ friend: sent, stranger: 0 });
+    } finally {
+      await enforcer.remove();
+    }
+  });
+
+  /** A process that ends after some changes of the kernel. */
+  function ending(changes: number): Runner {
+    let left = changes;
+    const next = <T>(change: () => Promise<T>): Promise<T> =>
+      left-- > 0 ? change() : Promise.reject(new Error("the process ended"));
+    const { runner } = stage;
+    return {
+      ...runner,
+      commit: (commands, table) => next(() => runner.commit(commands, table)),
+      run: (script, format) =>
+        script.startsWith("list ") ? runner.run(script, format) : next(() => runner.run(script, format)),
+    };
+  }
+
+  test("nor does an upgrade, which replaces a table that another version left, not even one that ends half way", async () => {
+    const plan = compile({ ...world, policies: [policyNamed("in", variants[0]!)] });
+    const start = (logGroup: number, runner = stage.runner): Promise<Enforcer> =>
+      Enforcer.start(plan, { node: "n1", runner, logGroup });
+    const ended = new Set<number>();
+    let enforcer = await start(100);
+    try {
+      const { sent, friend, stranger } = await traffic(async () => {
+        for (let version = 101; version <= 120; version++) {
+          await enforcer.stop();
+          const changes = version - 101;
+          await start(version, ending(changes)).then(
+            (one) => one.stop(),
+            () => ended.add(changes),
+          );
+          enforcer = await start(version + 1000);
+          expect(await stage.runner.run("list tables")).toBe("table inet bulkhead\n");
+        }
+      });
+      expect(ended.size).toBeGreaterThan(8); // at every change
+      expect(ended.size).toBeLessThan(20);
+      expect(sent).toBeGreaterThan(0);
+      expect({ friend, stranger }).toEqual({ friend: sent, stranger: 0 });
+    } finally {
       await enforcer.remove();
     }
   });

@@ -87,7 +87,7 @@ describeKernel("a table without room", () => {
     await enforcer.remove();
   });
 
-  test("numbers that garbage still has are made free by a new table in one transaction", async () => {
+  test("numbers that garbage still has are made free by a new table", async () => {
     const plan = compile({ ...world, policies: [open("a")] });
     const enforcer = await Enforcer.start(plan, {
       node: "n1",
