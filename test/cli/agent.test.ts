@@ -29,7 +29,11 @@ describe.runIf(isLinux)("agent", () => {
   const own = ["--node-name", "n1"];
   test.each([
     ["no node", [], /^error: --node-name \(or NODE_NAME\) is needed\nThe name of this machine's Node object: /],
-    ["no cluster", own, /^error: no current context in KUBECONFIG \(.*\)\nOutside a pod the agent needs a kubeconfig: /],
+    [
+      "no cluster",
+      own,
+      /^error: no current context in KUBECONFIG \(.*\)\nOutside a pod the agent needs a kubeconfig: /,
+    ],
     ["a kubeconfig that is not there", [...own, "--kubeconfig", "/none"], /^error: kubeconfig \/none: no such file\n/],
     [
       "a flag that is none",
