@@ -75,12 +75,13 @@ const runners = {
 async function runSuite(cluster: Cluster, suite: SuiteName, how: SuiteRun): Promise<SuiteResult> {
   say(`running ${suite}`);
   const started = performance.now();
+  const when = circumstances();
   const { version, cases } = await runners[suite](cluster, how);
   const { nodes, families, cni, bridgeNetfilter, proxy } = cluster.options;
   return {
     suite,
     version,
-    ...circumstances(),
+    ...when,
     cluster: { nodes, families, cni, bridgeNetfilter, proxy, cniPlugin: values["cni-plugin"] },
     focus: how.focus,
     seconds: Math.round((performance.now() - started) / 1000),
