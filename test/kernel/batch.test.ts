@@ -10,6 +10,7 @@ import { NftablesError, openRunner, type Runner } from "../../src/nftables/runne
 import { scriptOf } from "../../src/nftables/script.ts";
 import { fixedDrops } from "../../src/nftables/skeleton.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
+import type { Change } from "../../src/policy/compile/plan.ts";
 import { arbitraryChange, arbitraryWorld } from "../../src/policy/world.arbitrary.ts";
 import { runIn } from "./programs.ts";
 import { describeKernel, requireKernel } from "./support.ts";
@@ -80,12 +81,13 @@ describeKernel("a batch", () => {
         const options = { node: world.nodes[0]?.name ?? "none", runner: both, held: ["10.0.0.0/8", "fd00::/16"] };
         const enforcer = await Enforcer.start(live, { ...options, collectAfter: 1 });
         try {
-          const policies = [...live.policies.keys()].map((key) => ({ op: "remove", kind: "policy", key }) as const);
-          for (const change of [...changes.map((one) => [one]), policies]) {
-            await enforcer.apply(live, live.apply(change));
+          const follow = async (these: readonly Change[]): Promise<void> => {
+            await enforcer.apply(live, live.apply(these));
             const [a, b] = await compared();
             expect(a).toBe(b);
-          }
+          };
+          for (const change of changes) await follow([change]);
+          await follow(Array.from(live.policies.keys(), (key) => ({ op: "remove", kind: "policy", key })));
           const unused = (): boolean => shown(namespaces[0]!).match(/^\tchain deny_/gm)!.length > fixedDrops.length;
           for (let i = 0; i < 500 && unused(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
           expect(unused()).toBe(false);
