@@ -54,7 +54,7 @@ export function findChange(asked: Asked, options: AskOptions): FoundChange {
     const step = new PairChange(asked, world, current, pair, goal).find();
     if (step.unchangeable !== null) return none(step.unchangeable);
     edits = [...edits, ...step.edits];
-    alternatives = round === 0 ? step.alternatives : [];
+    if (round === 0) alternatives = step.alternatives;
     world = applyChange(world, step.edits);
     const next = askInDetail(compile(world), options);
     if (isProblem(next)) return none("no-expression");
@@ -62,11 +62,15 @@ export function findChange(asked: Asked, options: AskOptions): FoundChange {
   }
   if (!isTurned(current, goal)) return none("many-edits");
   // what does it for the pair that they were found by need not do it for all
-  const whole = alternatives.filter((list) => {
+  const doesAll = (list: readonly Draft[]): boolean => {
     const after = askInDetail(compile(applyChange(first, list)), options);
     return !isProblem(after) && isTurned(after, goal);
-  });
-  return { edits, alternatives: whole, unchangeable: null };
+  };
+  // each pair's best edits may be more than one edit that is the best for none of them
+  const shorter = alternatives.find((list) => list.length < edits.length && doesAll(list));
+  if (shorter !== undefined) return { edits: shorter, alternatives: [], unchangeable: null };
+  const others = alternatives.filter((list) => list.length === edits.length).slice(0, maxAlternatives);
+  return { edits, alternatives: others.filter(doesAll), unchangeable: null };
 }
 
 const isTurned = ({ answer }: Asked, goal: Outcome): boolean => (goal === "allow" ? answer.allowed : !answer.partly);
@@ -195,8 +199,7 @@ class PairChange {
       .sort((a, b) => a.edits.length - b.edits.length || a.rank - b.rank);
     if (best === undefined) return none("no-expression");
     const rest = other !== undefined && other.edits.length === best.edits.length ? [other.edits] : [];
-    const alternatives = [...rest, ...best.alternatives].slice(0, maxAlternatives);
-    return { edits: best.edits, alternatives, unchangeable: null };
+    return { edits: best.edits, alternatives: [...rest, ...best.alternatives], unchangeable: null };
   }
 
   /** Turns one direction: with one edit where one does it, else with those that come nearest, one after the other. */
@@ -213,7 +216,7 @@ class PairChange {
         const all = [...edits, best.edit];
         return {
           edits: step === 0 ? all : this.#narrowed(all, direction),
-          alternatives: step === 0 ? others.slice(0, maxAlternatives).map(({ edit }) => [edit]) : [],
+          alternatives: step === 0 ? others.map(({ edit }) => [edit]) : [],
           unchangeable: null,
           rank: best.rank,
         };

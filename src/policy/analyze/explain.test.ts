@@ -8,7 +8,7 @@ import type { Labels } from "../model/labels.ts";
 import { type NetworkPolicySpec, type Policy, policyRef } from "../model/policy.ts";
 import { directions } from "../model/verdict.ts";
 import { emptyWorld, type Pod, type World } from "../model/world.ts";
-import { policyNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
+import { podNamed, policyNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { type AskOptions, ask } from "./ask.ts";
 import { endPods } from "./brute-force.arbitrary.ts";
@@ -135,6 +135,37 @@ describe("explain", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test("also where the pairs of a question are decided by policies of different tiers", () => {
+    const networks = (cidr: string) => [{ networks: [cidr] }];
+    const cluster = (name: string, tier: "Admin" | "Baseline", cidr: string): Policy => ({
+      kind: "ClusterNetworkPolicy",
+      metadata: { name, namespace: "" },
+      spec: {
+        tier,
+        priority: 0,
+        subject: { namespaces: {} },
+        egress: [{ action: "Deny", to: networks(cidr) }],
+      },
+      source: null,
+    });
+    const world: World = {
+      ...emptyWorld,
+      nodes: [{ name: "n2", labels: {}, ips: ["172.18.0.12", "192.0.2.12"], podCIDRs: [], source: null }],
+      namespaces: [shopNamespace],
+      pods: [podNamed("web", { ips: ["10.244.1.2"], node: "n1" })],
+      policies: [cluster("admin", "Admin", "192.0.2.0/24"), cluster("base", "Baseline", "172.18.0.0/16")],
+    };
+    const before = explained(compile(world), {
+      from: { kind: "pod", namespace: "shop", name: "web" },
+      to: { kind: "node", name: "n2" },
+      port: { kind: "set", set: PortSet.single("TCP", 80) },
+      family: "IPv4",
+    });
+    expect(before!.change.map(({ text }) => text)).toEqual([
+      "insert before egress rule 0 of ClusterNetworkPolicy admin: Accept to node/n2 on 80/TCP",
+    ]);
   });
 
   test("on many ports too", () => {
