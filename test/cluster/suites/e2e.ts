@@ -26,6 +26,7 @@ interface Spec {
 }
 
 const needsSctp = "SCTPConnectivity";
+const noSctp = "no SCTP sockets in this kernel; raw INIT in test/conformance/netpol.test.ts";
 
 export async function runE2e(
   cluster: Cluster,
@@ -66,7 +67,7 @@ export function casesOf(report: string): readonly Case[] {
     .map(({ spec, name }): Case => {
       const seconds = spec.RunTime / 1e9;
       if (spec.State === "passed") return { name, outcome: "pass", seconds };
-      if (spec.State === "skipped") return { name, outcome: "skip", seconds, why: "no SCTP sockets in this kernel" };
+      if (spec.State === "skipped") return { name, outcome: "skip", seconds, why: noSctp };
       return { name, outcome: "fail", seconds, why: spec.Failure?.Message.split("\n")[0]?.slice(0, 300) ?? spec.State };
     })
     .sort((a, b) => a.name.localeCompare(b.name));
