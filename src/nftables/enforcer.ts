@@ -17,7 +17,7 @@ import type { Runner } from "./runner.ts";
 import { scriptOf } from "./script.ts";
 import { type Purpose, sequence, type Transaction } from "./sequence.ts";
 import { aboutPlace, defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
-import { emptyTable, isHooked, listTable, raiseStandIn, removeIfThere, standInOf, unlessMissing } from "./stand-in.ts";
+import { emptyTable, isHooked, listTable, raiseStandIn, removeIfThere, standInOf } from "./stand-in.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 import { checkedInterfaces } from "./strangers.ts";
 import { type Changed, mergeTouched, touchAll } from "./touched.ts";
@@ -437,11 +437,10 @@ export async function removeTable(runner: Runner, table: string = defaultTableOp
   let isThere = false;
   let place: ReturnType<typeof aboutPlace> = null;
   for (const one of tablesOf(table)) {
-    const content = await unlessMissing(() => runner.run(`list table inet ${one}`));
+    const content = await removeIfThere(runner, one);
     if (content === null) continue;
     isThere = true;
     place ??= aboutPlace(content);
-    await removeIfThere(runner, one);
   }
   if (place !== null) await runner.clearMarks(markMask(place), epochMark(place, 1), markMask(place));
   return isThere;

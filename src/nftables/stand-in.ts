@@ -39,20 +39,37 @@ export async function raiseStandIn(
   }
 }
 
-/** Does this table, as nft lists it in JSON, have hooks? They come last: then it is whole. */
-export const isHooked = (listing: string | null): boolean => listing !== null && /"hook": ?"/.test(listing);
+/** The chains of a table, as nft lists it in JSON, that have hooks. */
+function hooksOf(listing: string): readonly string[] {
+  const { nftables } = JSON.parse(listing) as {
+    nftables: readonly { readonly chain?: { readonly name: string; readonly hook?: string } }[];
+  };
+  return nftables.flatMap(({ chain }) => (chain?.hook === undefined ? [] : [chain.name]));
+}
+
+/** Is this table, as nft lists it in JSON, in force? Hooks come last: then it is whole. */
+export const isHooked = (listing: string | null): boolean => listing !== null && hooksOf(listing).length > 0;
 
 /** In nft's JSON; null where there is none. @throws NftablesError */
 export const listTable = (runner: Runner, table: string): Promise<string | null> =>
   unlessMissing(() => runner.run(`list table inet ${table}`, "json"));
 
-/** @returns whether there was such a table @throws NftablesError */
-export async function removeIfThere(runner: Runner, table: string): Promise<boolean> {
-  return (await unlessMissing(() => runner.run(`delete table inet ${table}\n`))) !== null;
+/**
+ * The hooks go first: a packet that is being judged would find maps without elements, and be dropped.
+ * @returns the listing of what was there; null: nothing
+ * @throws NftablesError
+ */
+export async function removeIfThere(runner: Runner, table: string): Promise<string | null> {
+  const listing = await listTable(runner, table);
+  if (listing === null) return null;
+  const hooks = hooksOf(listing).map((name): Command => ({ kind: "delete", what: "chain", name }));
+  await runner.commit(hooks, table);
+  await runner.run(`delete table inet ${table}\n`);
+  return listing;
 }
 
 /** What `work` gives; null where nft says that there is no such thing. */
-export async function unlessMissing(work: () => Promise<string>): Promise<string | null> {
+async function unlessMissing(work: () => Promise<string>): Promise<string | null> {
   try {
     return await work();
   } catch (error) {
