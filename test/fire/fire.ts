@@ -144,6 +144,9 @@ export const writing =
     };
   };
 
+/** Between lines that say how far a run is, in ms. */
+const sayEvery = 30_000;
+
 class Run {
   readonly #world: World;
   readonly #topology: Topology;
@@ -188,6 +191,10 @@ class Run {
       sending = false;
     });
     let deltas = 0;
+    const progress = setInterval(() => {
+      const done = Atomics.load(ledger.flags, flag.batches) * batchSize;
+      process.stderr.write(`${done.toLocaleString("en")} of ${packets.toLocaleString("en")} packets sent\n`);
+    }, sayEvery).unref();
     try {
       while (Atomics.load(ledger.flags, flag.batches) === 0 && sending) await pause(5);
       const begun = now();
@@ -198,6 +205,7 @@ class Run {
         deltas += await driver.step();
       }
     } finally {
+      clearInterval(progress);
       Atomics.store(ledger.flags, flag.stop, 1);
       await sent;
       await pause(settle);
