@@ -1,7 +1,6 @@
 /** The head of an IP packet, as far as a flow is named by it. */
 
-/** IANA protocol numbers of the protocols that policies name. */
-export const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+import { protocolNumbers } from "../net/ports.ts";
 
 export interface FlowTuple {
   /** IANA number. */

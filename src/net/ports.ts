@@ -10,6 +10,9 @@ export type Protocol = "TCP" | "UDP" | "SCTP" | "other";
 export type PortProtocol = Exclude<Protocol, "other">;
 
 export const portProtocols: readonly PortProtocol[] = ["TCP", "UDP", "SCTP"];
+
+/** As IANA numbers them. */
+export const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Readonly<Record<PortProtocol, number>>;
 export const protocols: readonly Protocol[] = [...portProtocols, "other"];
 
 export const minPort = 1;

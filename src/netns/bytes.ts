@@ -1,5 +1,5 @@
 /** Native structures as bytes: netlink attributes and socket addresses. */
-import { familyBits, parseAddress } from "../net/address.ts";
+import { addressBytes as bytesOf, parseAddress } from "../net/address.ts";
 import { AF_INET, AF_INET6, littleEndian } from "./libc.ts";
 
 /** Appends numbers in the machine's byte order, as netlink wants them, and grows as needed. */
@@ -65,13 +65,7 @@ export class ByteWriter {
 export function addressBytes(text: string): Uint8Array {
   const parsed = parseAddress(text);
   if (parsed === null) throw new RangeError(`not an IP address: ${text}`);
-  const out = new Uint8Array(familyBits(parsed.family) / 8);
-  let { value } = parsed;
-  for (let i = out.length - 1; i >= 0; i--) {
-    out[i] = Number(value & 0xffn);
-    value >>= 8n;
-  }
-  return out;
+  return bytesOf(parsed);
 }
 
 /** sockaddr_in or sockaddr_in6, by the length of the address. */

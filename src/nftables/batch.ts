@@ -5,7 +5,7 @@
  * Layout: linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h; what libnftables keeps with elements: libnftnl/udata.h.
  */
 import { addressBytes, type Family, familyBits } from "../net/address.ts";
-import type { PortProtocol } from "../net/ports.ts";
+import { protocolNumbers } from "../net/ports.ts";
 import type { Command, Element, Key } from "./commands.ts";
 import { aligned, attribute, flags, hostBytes32, message, mostNested, nested, number32 } from "./netlink.ts";
 import type { ConntrackState, Field, Rule, Statement } from "./rules.ts";
@@ -42,15 +42,15 @@ export function batchOf(commands: readonly Command[], table: string): Batch | nu
     if (own === null) return null;
     for (const one of own) said.push({ ...one, command });
   }
-  const limit = { type: 0, family: 0, resource: subsystem };
-  const parts = [message({ ...limit, type: batchBegin, flags: flags.request, sequence: 0 }, [])];
+  const limit = { flags: flags.request, family: 0, resource: subsystem };
+  const parts = [message({ ...limit, type: batchBegin, sequence: 0 }, [])];
   for (const [i, { type, flags: own, content }] of said.entries()) {
     // The last one's answer says that all were taken.
     const answer = i === said.length - 1 ? flags.acknowledge : 0;
     const head = { type: subsystem * 256 + type, flags: flags.request | own | answer, sequence: i + 1, family: inet };
     parts.push(message(head, content));
   }
-  parts.push(message({ ...limit, type: batchEnd, flags: flags.request, sequence: said.length + 1 }, []));
+  parts.push(message({ ...limit, type: batchEnd, sequence: said.length + 1 }, []));
   return { bytes: joined(parts), commands: [null, ...said.map(({ command }) => command), null] };
 }
 
@@ -131,8 +131,6 @@ const verdict = (type: number, code: number, chain?: string): Buffer =>
 
 const verdictCode = { drop: 0, accept: 1, jump: -3 >>> 0, goto: -4 >>> 0 } as const;
 
-const protocolNumber: Readonly<Record<PortProtocol, number>> = { TCP: 6, UDP: 17, SCTP: 132 };
-
 /** A range of addresses is two of the kernel's elements: where it starts, and where what it says ends, if it does. */
 function elementsOf(element: Element): Buffer[][] {
   const { key } = element;
@@ -174,10 +172,10 @@ function keyBytes(key: Key, side: "first" | "after" = "first"): Uint8Array {
     case "number":
       return hostBytes32(key.number);
     case "protocol":
-      return Buffer.concat([hostBytes32(key.number), Uint8Array.of(protocolNumber[key.protocol], 0, 0, 0)]);
+      return Buffer.concat([hostBytes32(key.number), Uint8Array.of(protocolNumbers[key.protocol], 0, 0, 0)]);
     case "port": {
       const { number, protocol, port } = key;
-      const rest = Uint8Array.of(protocolNumber[protocol], 0, 0, 0, port >> 8, port & 255, 0, 0);
+      const rest = Uint8Array.of(protocolNumbers[protocol], 0, 0, 0, port >> 8, port & 255, 0, 0);
       return Buffer.concat([hostBytes32(number), rest]);
     }
     case "ports":

@@ -17,7 +17,7 @@ import type { Runner } from "./runner.ts";
 import { scriptOf } from "./script.ts";
 import { type Purpose, sequence, type Transaction } from "./sequence.ts";
 import { aboutPlace, defaultTableOptions, epochMark, markMask, skeleton, type TableOptions } from "./skeleton.ts";
-import { emptyTable, isHooked, listTable, raiseStandIn, removeIfThere, standInOf } from "./stand-in.ts";
+import { emptyTable, isInForce, raiseStandIn, removeIfThere, standInOf, unlessMissing } from "./stand-in.ts";
 import { applyOp, emptyState, type KernelState, type Op } from "./state.ts";
 import { checkedInterfaces } from "./strangers.ts";
 import { type Changed, mergeTouched, touchAll } from "./touched.ts";
@@ -243,13 +243,13 @@ export class Enforcer {
   /** Reads what the kernel holds and sends the difference. */
   async #repair(): Promise<TransactionStats[]> {
     this.#uncertain = true;
-    const listing = await listTable(this.#runner, this.#options.table);
+    const listing = await this.#list();
     const adopted = listing === null ? null : adopt(listing, this.#options, this.#room);
     this.#begin(adopted);
     if (listing !== null && adopted === null) {
       const { table } = this.#options;
       this.#warn(`table inet ${table} is of another version, has other options or was changed: it is replaced`);
-      const stats = await this.#replace(isHooked(listing));
+      const stats = await this.#replace();
       this.#uncertain = false;
       return stats;
     }
@@ -266,14 +266,16 @@ export class Enforcer {
     this.#numbers = from?.numbers ?? kernelNumbers(this.#room);
   }
 
-  /**
-   * Puts a whole new table in place of the one that is there; see `stand-in.ts`.
-   * @param isInForce false: an earlier process ended while it built the one that is there, and left a stand-in if there was another before
-   */
-  async #replace(isInForce: boolean): Promise<TransactionStats[]> {
+  async #list(): Promise<string | null> {
+    return unlessMissing(() => this.#runner.run(`list table inet ${this.#options.table}`, "json"));
+  }
+
+  /** Puts a whole new table in place of the one that is there; see `stand-in.ts`. */
+  async #replace(): Promise<TransactionStats[]> {
     const { table } = this.#options;
     this.#fitted = fitting(this.#desired.goal, this.#room);
-    if (isInForce || !isHooked(await listTable(this.#runner, standInOf(table)))) {
+    // If only the stand-in is in force, an earlier process ended while it built the table anew: it stays.
+    if ((await isInForce(this.#runner, table)) || !(await isInForce(this.#runner, standInOf(table)))) {
       await removeIfThere(this.#runner, standInOf(table));
       await raiseStandIn(this.#runner, this.#fitted.goal, this.#options, kernelNumbers(this.#room));
     }
@@ -331,7 +333,7 @@ export class Enforcer {
     const transactions = this.#sequence(isWhole && touched !== null ? touched : touchAll(this.#state, goal));
     this.#collector.reached(goal);
     // Numbers of what is not collected yet are missing for a moment: a new table has all of them.
-    if (!hasNumbers(transactions, this.#numbers)) return this.#replace(this.#state.hooked);
+    if (!hasNumbers(transactions, this.#numbers)) return this.#replace();
     const stats: TransactionStats[] = [];
     for (const transaction of transactions.flatMap((one) => this.#apart(one))) {
       if (transaction.purpose === "forget" && !(await this.#forget(transaction))) continue;
@@ -437,10 +439,11 @@ export async function removeTable(runner: Runner, table: string = defaultTableOp
   let isThere = false;
   let place: ReturnType<typeof aboutPlace> = null;
   for (const one of tablesOf(table)) {
-    const content = await removeIfThere(runner, one);
+    const content = await unlessMissing(() => runner.run(`list table inet ${one}`));
     if (content === null) continue;
     isThere = true;
     place ??= aboutPlace(content);
+    await removeIfThere(runner, one);
   }
   if (place !== null) await runner.clearMarks(markMask(place), epochMark(place, 1), markMask(place));
   return isThere;

@@ -63,9 +63,9 @@ export const about = (
   `interfaces ${podInterfaces.length === 0 ? "none" : hash(...podInterfaces)} ` +
   `epoch ${epoch}${owesEpoch ? " over" : ""}`;
 
-/** Where the table of this listing, in text or JSON, has its bits of conntrack marks; null where it is not ours. */
+/** Where the table of this listing has its bits of conntrack marks; null where it is not ours. */
 export function aboutPlace(listing: string): Pick<TableOptions, "epochBits" | "markShift"> | null {
-  const said = /"bulkhead \d+ log \d+ bits (\d+) shift (\d+) /.exec(listing);
+  const said = /comment "bulkhead \d+ log \d+ bits (\d+) shift (\d+) /.exec(listing);
   return said === null ? null : { epochBits: Number(said[1]), markShift: Number(said[2]) };
 }
 

@@ -39,37 +39,30 @@ export async function raiseStandIn(
   }
 }
 
-/** The chains of a table, as nft lists it in JSON, that have hooks. */
-function hooksOf(listing: string): readonly string[] {
-  const { nftables } = JSON.parse(listing) as {
-    nftables: readonly { readonly chain?: { readonly name: string; readonly hook?: string } }[];
+/** Chains of a table that have hooks; none where there is no such table. @throws NftablesError */
+async function hooksOf(runner: Runner, table: string): Promise<readonly string[]> {
+  const { nftables } = JSON.parse(await runner.run("list chains inet", "json")) as {
+    nftables: readonly { readonly chain?: { readonly table: string; readonly name: string; readonly hook?: string } }[];
   };
-  return nftables.flatMap(({ chain }) => (chain?.hook === undefined ? [] : [chain.name]));
+  return nftables.flatMap(({ chain }) => (chain?.table === table && chain.hook !== undefined ? [chain.name] : []));
 }
 
-/** Is this table, as nft lists it in JSON, in force? Hooks come last: then it is whole. */
-export const isHooked = (listing: string | null): boolean => listing !== null && hooksOf(listing).length > 0;
-
-/** In nft's JSON; null where there is none. @throws NftablesError */
-export const listTable = (runner: Runner, table: string): Promise<string | null> =>
-  unlessMissing(() => runner.run(`list table inet ${table}`, "json"));
+/** Is this table in force? Its hooks come last: then it is whole. @throws NftablesError */
+export const isInForce = async (runner: Runner, table: string): Promise<boolean> =>
+  (await hooksOf(runner, table)).length > 0;
 
 /**
  * The hooks go first: a packet that is being judged would find maps without elements, and be dropped.
- * @returns the listing of what was there; null: nothing
  * @throws NftablesError
  */
-export async function removeIfThere(runner: Runner, table: string): Promise<string | null> {
-  const listing = await listTable(runner, table);
-  if (listing === null) return null;
-  const hooks = hooksOf(listing).map((name): Command => ({ kind: "delete", what: "chain", name }));
-  await runner.commit(hooks, table);
-  await runner.run(`delete table inet ${table}\n`);
-  return listing;
+export async function removeIfThere(runner: Runner, table: string): Promise<void> {
+  const hooks = (await hooksOf(runner, table)).map((name): Command => ({ kind: "delete", what: "chain", name }));
+  if (hooks.length > 0) await runner.commit(hooks, table);
+  await unlessMissing(() => runner.run(`delete table inet ${table}\n`));
 }
 
 /** What `work` gives; null where nft says that there is no such thing. */
-async function unlessMissing(work: () => Promise<string>): Promise<string | null> {
+export async function unlessMissing(work: () => Promise<string>): Promise<string | null> {
   try {
     return await work();
   } catch (error) {

@@ -3,9 +3,9 @@
  * thread and one epoll drive both ends of every connection and the nodes' drop logs.
  */
 import { type LogRecord, parseLog } from "../flows/nflog.ts";
-import { protocolNumbers } from "../flows/packet.ts";
 import type { Range } from "../net/interval.ts";
 import type { Protocol } from "../net/ports.ts";
+import { protocolNumbers } from "../net/ports.ts";
 import { socketAddress } from "../netns/bytes.ts";
 import { close, connect, receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../netns/libc.ts";
 import type { NetlinkSocket } from "../netns/netlink.ts";

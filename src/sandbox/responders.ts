@@ -1,5 +1,5 @@
 /** The far ends of TCP and UDP probes: they echo what comes, signed, at exactly the addresses and ports that are asked. */
-import { protocolNumbers } from "../flows/packet.ts";
+import { protocolNumbers } from "../net/ports.ts";
 import { accept, close, receive, receiveFrom, SystemError, send, sendTo, wouldBlock } from "../netns/libc.ts";
 import { type Poller, readable } from "../netns/poller.ts";
 import { type Seat, tcpListener, udpSocket } from "../netns/sockets.ts";

@@ -284,14 +284,16 @@ export interface SuiteImages {
 
 const clusterParts: readonly Part[] = [...apiParts, ...nodeParts];
 
+const cyclonusParts: readonly Part[] = [...clusterParts, ...e2eParts, cyclonusPart, cyclonusAgnhostPart];
+
 export const partSets = {
   helm: [helmPart],
   api: apiParts,
   cluster: clusterParts,
   e2e: [...clusterParts, ...e2eParts],
   cnp: [...clusterParts, ...e2eParts, cnpPart],
-  cyclonus: [...clusterParts, ...e2eParts, cyclonusPart, cyclonusAgnhostPart],
-  "cyclonus-more": [...clusterParts, ...e2eParts, cyclonusPart, cyclonusAgnhostPart],
+  cyclonus: cyclonusParts,
+  "cyclonus-more": cyclonusParts,
   all: [...clusterParts, ...e2eParts, cnpPart, cyclonusPart, cyclonusAgnhostPart],
 } as const;
 
