@@ -1,7 +1,8 @@
 /** What the comments of `plan.ts` promise, by example. */
 import { expect, test } from "vitest";
+import type { Labels } from "../model/labels.ts";
 import type { ClusterPolicy, ClusterPolicyKind, ClusterRule, NetworkPolicy, Policy } from "../model/policy.ts";
-import type { World } from "../model/world.ts";
+import type { Namespace, Pod, World } from "../model/world.ts";
 import { nodeNamed, podNamed, shopNamespace } from "../objects.arbitrary.ts";
 import { compile } from "./live-plan.ts";
 import type { Plan } from "./plan.ts";
@@ -158,6 +159,37 @@ test("policies without a subject pod do not show", () => {
   const delta = plan.apply([{ op: "put", kind: "pod", object: podNamed("db") }]);
   expect([...plan.groups("ingress")]).toHaveLength(2);
   expect(delta.nets).toEqual({ ingress: true, egress: false });
+});
+
+test("who leaves a policy that nobody else is under is no peer of it when others come (fast-check seed 978555358)", () => {
+  const apart: ClusterPolicy = {
+    kind: "ClusterNetworkPolicy",
+    metadata: { name: "apart", namespace: "" },
+    spec: {
+      tier: "Admin",
+      priority: 0,
+      subject: { namespaces: { matchLabels: { team: "red" } } },
+      egress: [{ action: "Deny", to: [{ namespaces: { matchLabels: { team: "red" } } }] }],
+    },
+    source: null,
+  };
+  const stock = { ...shopNamespace, name: "stock", labels: { team: "red" } };
+  const other: NetworkPolicy = {
+    kind: "NetworkPolicy",
+    metadata: { name: "other", namespace: "stock" },
+    spec: { podSelector: {} },
+    source: null,
+  };
+  const pods = [podNamed("db", { namespace: "stock" }), podNamed("web")];
+  const plan = compile(world({ namespaces: [shopNamespace, stock], pods, policies: [apart, other] }));
+  const peers = (pod: Pod) => plan.podPeer(pod, "IPv4", "egress").groups.length;
+  expect(pods.map(peers)).toEqual([1, 0]);
+  const label = (namespace: Namespace, labels: Labels) =>
+    plan.apply([{ op: "put", kind: "namespace", object: { ...namespace, labels } }]);
+  label(stock, {});
+  expect(pods.map(peers)).toEqual([0, 0]);
+  label(shopNamespace, { team: "red" });
+  expect(pods.map(peers)).toEqual([0, 1]);
 });
 
 test("a resync and a heartbeat change nothing", () => {

@@ -87,12 +87,15 @@ export class PolicySet implements MembershipListener {
     const { groups, classes, use, delta } = this.#parts;
     const entry = groups.entry(group);
     if (entry === undefined) return; // the group is being made: nobody uses it yet
+    // Before and after: the last subject that leaves its own peers takes their use away, and is itself out of their reach.
+    const before = { ...entry.used };
     this.#settleActive(entry);
     if (entry.subjects.length > 0) {
       classes.forgetPolicies(shape);
       if (shape.judged > 0) delta.podsOf(shape);
     }
-    for (const direction of directions) if (entry.used[direction] > 0) use.peerChanged(shape, direction);
+    for (const direction of directions)
+      if (before[direction] + entry.used[direction] > 0) use.peerChanged(shape, direction);
   }
 
   judged({ group }: Members): void {
