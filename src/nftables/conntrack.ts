@@ -4,7 +4,7 @@
  */
 import { addressBytes, parseAddress } from "../net/address.ts";
 import { type Ask, Ctnetlink } from "./ctnetlink.ts";
-import { attribute, attributes, hostNumber32, nested, number32 } from "./netlink.ts";
+import { attributes } from "./netlink.ts";
 
 // linux/netfilter/nfnetlink_conntrack.h; a type's upper byte is NFNL_SUBSYS_CTNETLINK
 const get = 0x101; // IPCTNL_MSG_CT_GET
@@ -18,7 +18,9 @@ const zoneAttribute = 18; // CTA_ZONE
 const maskAttribute = 21; // CTA_MARK_MASK
 const filterAttribute = 25; // CTA_FILTER
 const tupleIP = 1; // CTA_TUPLE_IP
-const anyFamily = 0; // AF_UNSPEC
+
+/** Dumps all flows of all families. */
+const everything: Ask = { type: get, family: 0, content: () => undefined }; // AF_UNSPEC
 
 /** What names one entry. */
 const named = (entry: ReadonlyMap<number, Buffer>, types: readonly number[]): Buffer[] =>
@@ -39,14 +41,15 @@ export function clearMarks(mask: number, first: number, last: number): number {
     let total = 0;
     for (let i = 0; i < walks; i++) {
       const found: Ask[] = [];
-      const whole = socket.dump({ type: get, family: anyFamily, content: [] }, (family, entry) => {
+      const whole = socket.dump(everything, (family, entry) => {
         const masked = ((entry.get(markAttribute)?.readUInt32BE(4) ?? 0) & mask) >>> 0;
         if (!entry.has(original) || masked < first || masked > last) return;
-        const content = [
-          ...named(entry, [original, zoneAttribute]),
-          number32(markAttribute, 0),
-          number32(maskAttribute, mask),
-        ];
+        const name = named(entry, [original, zoneAttribute]);
+        const content: Ask["content"] = (out) => {
+          out.copies(name);
+          out.number32(markAttribute, 0);
+          out.number32(maskAttribute, mask);
+        };
         found.push({ type: change, family, content });
       });
       for (const one of found) socket.change(one);
@@ -70,7 +73,7 @@ export function forgetFlows(addresses: readonly string[]): number {
   const wanted = new Set(own.map((bytes) => bytes.toString("hex")));
   const dumps: Ask[] =
     own.length > askedSingly
-      ? [{ type: get, family: anyFamily, content: [] }]
+      ? [everything]
       : own.flatMap((address) => [original, reply].map((side) => flowsFrom(address, side)));
   return Ctnetlink.use((socket) => {
     let total = 0;
@@ -83,8 +86,8 @@ export function forgetFlows(addresses: readonly string[]): number {
           // A kernel that knows no filters (before 5.8) shows everything.
           if (!wanted.has(sourceOf(entry.get(original))) && !wanted.has(sourceOf(entry.get(reply)))) return;
           // With its id no other entry is meant; without a tuple all would be.
-          const content = named(entry, [original, zoneAttribute, idAttribute]);
-          if (entry.has(original)) found.push({ type: remove, family, content });
+          const name = named(entry, [original, zoneAttribute, idAttribute]);
+          if (entry.has(original)) found.push({ type: remove, family, content: (out) => out.copies(name) });
         });
         for (const one of found) socket.change(one);
         total += found.length;
@@ -109,9 +112,12 @@ const sources: ReadonlyMap<number, { readonly type: number; readonly family: num
 /** A dump of the flows whose tuple of one side (`original`, `reply`) has this source. */
 function flowsFrom(address: Buffer, side: number): Ask {
   const { type, family } = sources.get(address.length)!;
-  const flags = hostNumber32(side, 1); // CTA_FILTER_ORIG_FLAGS or _REPLY_FLAGS: CTA_FILTER_F_CTA_IP_SRC
-  const tuple = nested(side, nested(tupleIP, attribute(type, address)));
-  return { type: get, family, content: [tuple, nested(filterAttribute, flags)] };
+  const content: Ask["content"] = (out) => {
+    out.nested(side, () => out.nested(tupleIP, () => out.attribute(type, address)));
+    // CTA_FILTER_ORIG_FLAGS or _REPLY_FLAGS: CTA_FILTER_F_CTA_IP_SRC
+    out.nested(filterAttribute, () => out.hostNumber32(side, 1));
+  };
+  return { type: get, family, content };
 }
 
 /** The source address of a tuple, in hexadecimal digits. */

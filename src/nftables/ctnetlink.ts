@@ -2,7 +2,7 @@
  * Netlink to connection tracking: dumps, and one request after another. Calls block their thread: used in
  * `kernel-worker.ts` only. Message layout: linux/netfilter/nfnetlink_conntrack.h.
  */
-import { attributes, errnoOf, flags, type Message, message, messages, types } from "./netlink.ts";
+import { attributes, errnoOf, flags, type Message, MessageWriter, messages, types } from "./netlink.ts";
 import { closeSocket, failed, netfilterSocket, optionCall, recvCall, sendCall } from "./system-calls.ts";
 
 /** Messages up to the end of a dump or to one answer. */
@@ -25,7 +25,7 @@ function* receive(fd: number, buffer: Buffer): Generator<Message> {
 export interface Ask {
   readonly type: number;
   readonly family: number;
-  readonly content: readonly Buffer[];
+  readonly content: (out: MessageWriter) => void;
 }
 
 const noEntry = 2; // ENOENT
@@ -34,6 +34,7 @@ const noEntry = 2; // ENOENT
 export class Ctnetlink {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(1 << 17);
+  readonly #writer = new MessageWriter();
 
   /** @throws where there is none */
   static use<T>(work: (socket: Ctnetlink) => T): T {
@@ -55,9 +56,9 @@ export class Ctnetlink {
    * Every entry that a dump shows: its family, and its attributes, valid until the next.
    * @returns whether the dump saw the whole table
    */
-  dump({ type, family, content }: Ask, each: (family: number, entry: ReadonlyMap<number, Buffer>) => void): boolean {
+  dump(ask: Ask, each: (family: number, entry: ReadonlyMap<number, Buffer>) => void): boolean {
     let whole = true;
-    this.#send(message({ type, flags: flags.request | flags.dump, sequence: 1, family }, content));
+    this.#send(ask, flags.dump);
     for (const { type: kind, flags: said, body } of receive(this.#fd, this.#buffer)) {
       if (kind === types.error) throw new Error(`ctnetlink: dump refused (${errnoOf(body)})`);
       if ((said & flags.interrupted) !== 0) whole = false;
@@ -67,15 +68,17 @@ export class Ctnetlink {
   }
 
   /** Asks for a change of one entry; one that is gone needs none. */
-  change({ type, family, content }: Ask): void {
-    this.#send(message({ type, flags: flags.request | flags.acknowledge, sequence: 2, family }, content));
+  change(ask: Ask): void {
+    this.#send(ask, flags.acknowledge);
     for (const { type: kind, body } of receive(this.#fd, this.#buffer)) {
       const code = kind === types.error ? errnoOf(body) : 0;
       if (code !== 0 && code !== noEntry) throw new Error(`ctnetlink: change refused (${code})`);
     }
   }
 
-  #send(data: Buffer): void {
+  #send({ type, family, content }: Ask, own: number): void {
+    this.#writer.message({ type, flags: flags.request | own, sequence: 1, family }, () => content(this.#writer));
+    const data = this.#writer.take();
     if (sendCall(this.#fd, data, data.length, 0) < 0) throw failed("ctnetlink: send");
   }
 }

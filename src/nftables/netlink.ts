@@ -81,63 +81,132 @@ export interface MessageHead {
   readonly resource?: number;
 }
 
-export function message(head: MessageHead, content: readonly Buffer[]): Buffer {
-  const length = messageHeader + familyHeader + content.reduce((sum, part) => sum + aligned(part.length), 0);
-  const data = Buffer.alloc(length);
-  const view = new DataView(data.buffer, data.byteOffset);
-  view.setUint32(0, length, isLittleEndian);
-  view.setUint16(4, head.type, isLittleEndian);
-  view.setUint16(6, head.flags, isLittleEndian);
-  view.setUint32(8, head.sequence, isLittleEndian);
-  view.setUint8(16, head.family);
-  view.setUint16(18, head.resource ?? 0);
-  fill(data, messageHeader + familyHeader, content);
-  return data;
-}
-
-function fill(data: Buffer, start: number, parts: readonly Buffer[]): void {
-  let at = start;
-  for (const part of parts) {
-    data.set(part, at);
-    at += aligned(part.length);
-  }
-}
-
-function header(type: number, length: number): Buffer {
-  const data = Buffer.alloc(length);
-  const view = new DataView(data.buffer, data.byteOffset);
-  view.setUint16(0, length, isLittleEndian);
-  view.setUint16(2, type, isLittleEndian);
-  return data;
-}
-
-/** One attribute, without padding. */
-export function attribute(type: number, value: Uint8Array): Buffer {
-  const data = header(type, attributeHeader + value.length);
-  data.set(value, attributeHeader);
-  return data;
-}
-
 /** The most bytes of attributes that one attribute has room for. */
 export const mostNested = 0xffff - attributeHeader;
 
-/** One attribute of attributes, together at most `mostNested` bytes with their padding. */
-export function nested(type: number, ...parts: readonly Buffer[]): Buffer {
-  const length = attributeHeader + parts.reduce((sum, part) => sum + aligned(part.length), 0);
-  const data = header(type | nestedFlag, length);
-  fill(data, attributeHeader, parts);
-  return data;
+/**
+ * Writes messages, one after another, into memory that is used again: a change of a policy takes hundreds of attributes.
+ * What a message or an attribute holds is written while its `content` runs.
+ */
+export class MessageWriter {
+  #data = Buffer.alloc(1 << 12);
+  #length = 0;
+  /** Where the message that was written last begins. */
+  #latest = 0;
+
+  /** Bytes that were written. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Forgets what was written from there on. */
+  rewind(length: number): void {
+    this.#length = length;
+  }
+
+  /** A copy of what was written since the last call. */
+  take(): Uint8Array<ArrayBuffer> {
+    const written = new Uint8Array(this.#data.subarray(0, this.#length));
+    this.#length = 0;
+    return written;
+  }
+
+  message(head: MessageHead, content: () => void = () => undefined): void {
+    const at = this.#more(messageHeader + familyHeader);
+    content();
+    const data = this.#data; // by now perhaps another
+    setU32(data, this.#length - at, at);
+    setU16(data, head.type, at + 4);
+    setU16(data, head.flags, at + 6);
+    setU32(data, head.sequence, at + 8);
+    setU32(data, 0, at + 12); // the port: the kernel knows it
+    this.#latest = at;
+    data[at + 16] = head.family;
+    data[at + 17] = 0; // NFNETLINK_V0
+    data.writeUInt16BE(head.resource ?? 0, at + 18);
+  }
+
+  /** Asks for an answer to the message that was written last. */
+  acknowledge(): void {
+    const flagsAt = this.#latest + 6;
+    setU16(this.#data, u16(this.#data, flagsAt) | flags.acknowledge, flagsAt);
+  }
+
+  /** An attribute of attributes, together at most `mostNested` bytes with their padding. */
+  nested(type: number, content: () => void): void {
+    const at = this.#more(attributeHeader);
+    content();
+    this.#head(at, type | nestedFlag, this.#length - at);
+  }
+
+  attribute(type: number, value: Uint8Array): void {
+    const at = this.#attribute(type, value.length);
+    this.#data.set(value, at);
+  }
+
+  /** With a zero at its end. */
+  text(type: number, value: string): void {
+    const at = this.#attribute(type, value.length + 1);
+    this.#data.write(value, at, "latin1");
+    this.#data[at + value.length] = 0;
+  }
+
+  /** A number in network byte order. */
+  number32(type: number, value: number): void {
+    const at = this.#attribute(type, 4);
+    this.#data.writeUInt32BE(value, at);
+  }
+
+  /** A number in the machine's byte order. */
+  hostNumber32(type: number, value: number): void {
+    const at = this.#attribute(type, 4);
+    setU32(this.#data, value, at);
+  }
+
+  /** Attributes as they were received, each with its header. */
+  copies(received: readonly Uint8Array[]): void {
+    for (const one of received) {
+      const at = this.#more(aligned(one.length));
+      this.#data.fill(0, at + one.length, this.#length);
+      this.#data.set(one, at);
+    }
+  }
+
+  /** @returns where its value is to be written, `length` bytes */
+  #attribute(type: number, length: number): number {
+    const at = this.#more(aligned(attributeHeader + length));
+    this.#head(at, type, attributeHeader + length);
+    for (let i = at + attributeHeader + length; i < this.#length; i++) this.#data[i] = 0;
+    return at + attributeHeader;
+  }
+
+  #head(at: number, type: number, length: number): void {
+    setU16(this.#data, length, at);
+    setU16(this.#data, type, at + 2);
+  }
+
+  /** @returns where `length` more bytes begin */
+  #more(length: number): number {
+    const at = this.#length;
+    this.#length += length;
+    if (this.#length > this.#data.length) {
+      const grown = Buffer.alloc(2 * this.#length);
+      grown.set(this.#data.subarray(0, at));
+      this.#data = grown;
+    }
+    return at;
+  }
 }
 
-/** A number in network byte order. */
-export function number32(type: number, value: number): Buffer {
-  const data = header(type, attributeHeader + 4);
-  data.writeUInt32BE(value, attributeHeader);
-  return data;
+function setU16(data: Buffer, value: number, at: number): void {
+  if (isLittleEndian) data.writeUInt16LE(value, at);
+  else data.writeUInt16BE(value, at);
+}
+
+function setU32(data: Buffer, value: number, at: number): void {
+  if (isLittleEndian) data.writeUInt32LE(value, at);
+  else data.writeUInt32BE(value, at);
 }
 
 /** The bytes of a number in the machine's byte order. */
 export const hostBytes32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
-
-/** A number in the machine's byte order, as a few attributes of ctnetlink are. */
-export const hostNumber32 = (type: number, value: number): Buffer => attribute(type, hostBytes32(value));
