@@ -35,6 +35,13 @@ interface PeerMove {
 /** When a peer class changes: in the closing phase, in the opening phase, or in both through a transition class. */
 type Timing = "early" | "late" | "transition";
 
+/** Subject classes that some address has before; after; before and after. */
+interface HeldClasses {
+  readonly old: ReadonlySet<Hash>;
+  readonly next: ReadonlySet<Hash>;
+  readonly kept: ReadonlySet<Hash>;
+}
+
 /** The changes of one direction, and how to make them. */
 export class DirectionChange {
   readonly direction: Direction;
@@ -53,10 +60,7 @@ export class DirectionChange {
   readonly #new = new Set<string>();
   /** What new subject classes answer about `nobody`. */
   readonly #fallbacks = new Map<Hash, Hash>();
-  /** Subject classes that some address has before; after; before and after. */
-  readonly #old: ReadonlySet<Hash>;
-  readonly #next: ReadonlySet<Hash>;
-  readonly #kept: ReadonlySet<Hash>;
+  #heldClasses: HeldClasses | null = null;
   /** By `from to`; empty where moves need no care. */
   readonly #timing = new Map<string, Timing>();
 
@@ -87,14 +91,20 @@ export class DirectionChange {
       if (from !== to) moves.set(`${from} ${to}`, { from, to });
     }
     this.peerMoves = [...moves.values()];
-    this.#old = new Set([...before.dispatch.values()].filter(isRuled));
-    this.#next = new Set([...after.dispatch.values()].filter(isRuled));
-    const kept = new Set<Hash>();
-    for (const [address, subject] of after.dispatch) {
-      if (isRuled(subject) && before.dispatch.get(address) === subject) kept.add(subject);
-    }
-    this.#kept = kept;
     this.#prepareGoal();
+  }
+
+  /** Found when they are asked for: most changes are of subjects, and no peer moves. */
+  get #held(): HeldClasses {
+    if (this.#heldClasses === null) {
+      const { before, after } = this;
+      const kept = new Set<Hash>();
+      for (const [address, subject] of after.dispatch)
+        if (isRuled(subject) && before.dispatch.get(address) === subject) kept.add(subject);
+      const ruled = ({ dispatch }: DirectionState) => new Set([...dispatch.values()].filter(isRuled));
+      this.#heldClasses = { old: ruled(before), next: ruled(after), kept };
+    }
+    return this.#heldClasses;
   }
 
   get netsChange(): boolean {
@@ -109,7 +119,9 @@ export class DirectionChange {
         if (closes(this.#tableBefore(from, peer), this.#tableAfter(to, peer))) return true;
       }
     }
-    const subjects = [...changed.values(), ...Array.from(this.#kept, (subject) => ({ from: subject, to: subject }))];
+    if (this.peerMoves.length === 0) return false;
+    const kept = Array.from(this.#held.kept, (subject) => ({ from: subject, to: subject }));
+    const subjects = [...changed.values(), ...kept];
     return this.peerMoves.some((peer) =>
       subjects.some((subject) =>
         closes(this.#tableBefore(subject.from, peer.from), this.#tableAfter(subject.to, peer.to)),
@@ -124,14 +136,14 @@ export class DirectionChange {
       this.#timing.set(`${move.from} ${move.to}`, timing);
       const middle = this.middle(move.from, move.to);
       if (timing === "transition") this.#addPeer(middle);
-      for (const subject of this.#old) {
-        if (!this.#next.has(subject)) this.#addPair(subject, middle, this.#tableBefore(subject, move.from));
+      for (const subject of this.#held.old) {
+        if (!this.#held.next.has(subject)) this.#addPair(subject, middle, this.#tableBefore(subject, move.from));
       }
-      for (const subject of this.#next) {
-        if (!this.#old.has(subject)) this.#addPair(subject, middle, this.#tableAfter(subject, move.to));
+      for (const subject of this.#held.next) {
+        if (!this.#held.old.has(subject)) this.#addPair(subject, middle, this.#tableAfter(subject, move.to));
       }
       if (timing !== "transition") continue;
-      for (const subject of this.#kept) {
+      for (const subject of this.#held.kept) {
         const answer = both(this.#tableBefore(subject, move.from), this.#tableAfter(subject, move.to));
         this.#addPair(subject, middle, answer);
       }
@@ -151,11 +163,15 @@ export class DirectionChange {
    */
   route({ from, to }: Move, closeFirst: boolean): { leave: Hash; between: Hash | null; arrive: Hash } {
     const inTransition = [...this.#timing.values()].includes("transition");
-    const shared = (subject: Hash, others: ReadonlySet<Hash>): boolean => inTransition && others.has(subject);
+    const shared = (subject: Hash, others: () => ReadonlySet<Hash>): boolean => inTransition && others().has(subject);
     const old = (peer: Hash): PortTable => this.#tableBefore(from, peer);
     const next = (peer: Hash): PortTable => this.#tableAfter(to, peer);
-    const leave = shared(from, this.#next) ? this.#derive("leave", from, to, old, (move) => old(move.from)) : from;
-    const arrive = shared(to, this.#old) ? this.#derive("arrive", from, to, next, (move) => next(move.to)) : to;
+    const leave = shared(from, () => this.#held.next)
+      ? this.#derive("leave", from, to, old, (move) => old(move.from))
+      : from;
+    const arrive = shared(to, () => this.#held.old)
+      ? this.#derive("arrive", from, to, next, (move) => next(move.to))
+      : to;
     const between =
       closeFirst && isRuled(from) && isRuled(to)
         ? this.#derive(
@@ -199,13 +215,13 @@ export class DirectionChange {
 
   #timingOf({ from, to }: PeerMove): Timing {
     const answer = (subject: Hash, peer: Hash): string | null => this.#touched.answer(subject, peer)?.key ?? null;
-    for (const subject of this.#kept) {
+    for (const subject of this.#held.kept) {
       if (this.#tableBefore(subject, from).key !== this.#tableAfter(subject, to).key) return "transition";
     }
     const same = (subject: Hash, known: PortTable, other: Hash): boolean =>
-      this.#kept.has(subject) || answer(subject, other) === known.key;
-    if ([...this.#old].every((subject) => same(subject, this.#tableBefore(subject, from), to))) return "early";
-    if ([...this.#next].every((subject) => same(subject, this.#tableAfter(subject, to), from))) return "late";
+      this.#held.kept.has(subject) || answer(subject, other) === known.key;
+    if ([...this.#held.old].every((subject) => same(subject, this.#tableBefore(subject, from), to))) return "early";
+    if ([...this.#held.next].every((subject) => same(subject, this.#tableAfter(subject, to), from))) return "late";
     return "transition";
   }
 
