@@ -5,10 +5,11 @@
  * Layout: linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h; what libnftables keeps with elements: libnftnl/udata.h.
  */
 import { addressBytes, type Family, familyBits } from "../net/address.ts";
-import { protocolNumbers } from "../net/ports.ts";
-import type { Command, Element, Key } from "./commands.ts";
+import { type PortProtocol, protocolNumbers } from "../net/ports.ts";
+import type { Command, Element, ElementsCommand, Key } from "./commands.ts";
 import { counterObject, verdictCode, writeNumber, writeRule, writeValue, writeVerdict } from "./expressions.ts";
-import { flags, hostBytes32, type MessageHead, MessageWriter, mostNested } from "./netlink.ts";
+import type { KeyOrder } from "./key-order.ts";
+import { flags, hostBytes32, type MessageHead, MessageWriter, mostNested, networkBytes32 } from "./netlink.ts";
 
 export interface Batch {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -35,9 +36,13 @@ const messageTypes = {
 /** Is used again: what is written in it is taken out at once. */
 const out = new MessageWriter();
 
-/** @returns null where a command is said in nft's words: a new table, and ranges of ports */
-export function batchOf(commands: readonly Command[], table: string): Batch | null {
-  if (!commands.every(isSaid)) return null;
+/**
+ * @param order of the numbers in keys with ranges of ports; null: it is not known
+ * @returns null where a command is said in nft's words: a new table, and ranges of ports whose order is not known
+ */
+export function batchOf(commands: readonly Command[], table: string, order: KeyOrder | null = null): Batch | null {
+  if (commands.some(({ kind }) => kind === "script")) return null;
+  if (order === null && commands.some(hasPortRanges)) return null;
   const said: (Command | null)[] = [];
   const say = (command: Command | null, head: Omit<MessageHead, "sequence">, content?: () => void): void => {
     out.message({ ...head, sequence: said.length }, content);
@@ -47,7 +52,7 @@ export function batchOf(commands: readonly Command[], table: string): Batch | nu
   out.rewind(0); // after an error something may be left
   say(null, { ...limit, type: batchBegin });
   for (const command of commands) {
-    write(command, (type, own, content) => {
+    write(command, order, (type, own, content) => {
       say(command, { type: subsystem * 256 + type, flags: flags.request | own, family: inet }, () => {
         out.text(1, table); // NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_OBJ_TABLE, NFTA_SET_ELEM_LIST_TABLE
         content();
@@ -59,14 +64,13 @@ export function batchOf(commands: readonly Command[], table: string): Batch | nu
   return { bytes: out.take(), commands: said };
 }
 
-/** How the numbers in keys with ranges of ports are ordered is agreed on between libnftables' rules and its elements. */
-const isSaid = (command: Command): boolean =>
-  command.kind !== "script" &&
-  (command.kind !== "elements" || !command.elements.some(({ key }) => key.kind === "ports"));
+/** Has a command keys whose bytes are in an order that must be asked for? */
+export const hasPortRanges = (command: Command): command is ElementsCommand =>
+  command.kind === "elements" && command.elements.some(({ key }) => key.kind === "ports");
 
 type Say = (type: number, own: number, content: () => void) => void;
 
-function write(command: Command, say: Say): void {
+function write(command: Command, order: KeyOrder | null, say: Say): void {
   switch (command.kind) {
     case "add":
       if (command.what === "chain")
@@ -87,7 +91,7 @@ function write(command: Command, say: Say): void {
       });
       break;
     case "elements":
-      writeElements(command, say);
+      writeElements(command, order, say);
       break;
     case "script":
       throw new Error("a script is not said in messages");
@@ -107,8 +111,11 @@ function writeCounter(name: string, isNew: boolean): void {
   });
 }
 
+/** Of a range: its first, its last, and what comes after its last. */
+type Side = "first" | "last" | "after";
+
 /** A range of addresses is two of the kernel's elements: where it starts, and where what it says ends, if it does. */
-type Part = Element & { readonly side: "first" | "after" };
+type Part = Element & { readonly side: Side };
 
 function partsOf(element: Element): Part[] {
   const first: Part = { ...element, side: "first" };
@@ -117,7 +124,7 @@ function partsOf(element: Element): Part[] {
 }
 
 /** In as many messages as it takes: one attribute holds no more than `mostNested`. */
-function writeElements({ add, set, elements }: Extract<Command, { kind: "elements" }>, say: Say): void {
+function writeElements({ add, set, elements }: ElementsCommand, order: KeyOrder | null, say: Say): void {
   const parts = elements.flatMap(partsOf);
   const [type, own] = add ? [messageTypes.newElements, flags.create] : [messageTypes.deleteElements, 0];
   for (let i = 0; i < parts.length; ) {
@@ -128,7 +135,7 @@ function writeElements({ add, set, elements }: Extract<Command, { kind: "element
         const start = out.length;
         for (; i < parts.length; i++) {
           const before = out.length;
-          writePart(parts[i]!);
+          writePart(parts[i]!, order);
           if (out.length - start <= mostNested) continue;
           out.rewind(before);
           return;
@@ -145,10 +152,11 @@ const isOpen = (key: Key): boolean => key.kind === "addresses" && key.end === la
 
 const intervalEnd = 1; // NFT_SET_ELEM_INTERVAL_END
 
-function writePart({ key, side, value, comment }: Part): void {
+function writePart({ key, side, value, comment }: Part, order: KeyOrder | null): void {
   // NFTA_LIST_ELEM
   out.nested(1, () => {
-    writeValue(out, 1, keyBytes(key, side)); // NFTA_SET_ELEM_KEY
+    writeValue(out, 1, keyBytes(key, side, order)); // NFTA_SET_ELEM_KEY
+    if (key.kind === "ports") writeValue(out, 10, keyBytes(key, "last", order)); // NFTA_SET_ELEM_KEY_END
     // NFTA_SET_ELEM_DATA
     if (value !== undefined) {
       if ("chain" in value) writeVerdict(out, 2, verdictCode.goto, value.chain);
@@ -166,26 +174,25 @@ function writePart({ key, side, value, comment }: Part): void {
 const userData = (type: number, content: Uint8Array): Uint8Array =>
   Buffer.concat([Uint8Array.of(type, content.length), content]);
 
-/**
- * Each part of a key has a multiple of 4 bytes. Numbers are in the machine's byte order, as `meta priority` is.
- * @param side `after`: the address after the last of a range
- */
-function keyBytes(key: Key, side: Part["side"]): Uint8Array {
+/** Each part of a key has a multiple of 4 bytes. Numbers are in the machine's byte order, as `meta priority` is, where nothing is said. */
+function keyBytes(key: Key, side: Side, order: KeyOrder | null): Uint8Array {
   switch (key.kind) {
     case "number":
       return hostBytes32(key.number);
     case "protocol":
       return Buffer.concat([hostBytes32(key.number), Uint8Array.of(protocolNumbers[key.protocol], 0, 0, 0)]);
-    case "port": {
-      const { number, protocol, port } = key;
-      const rest = Uint8Array.of(protocolNumbers[protocol], 0, 0, 0, port >> 8, port & 255, 0, 0);
-      return Buffer.concat([hostBytes32(number), rest]);
+    case "port":
+      return portBytes(hostBytes32(key.number), key.protocol, key.port);
+    case "ports": {
+      const number = order === "host" ? hostBytes32(key.number) : networkBytes32(key.number);
+      return portBytes(number, key.protocol, side === "first" ? key.start : key.end);
     }
-    case "ports":
-      throw new Error("a range of ports is not said in messages");
     case "address":
       return addressBytes(key.address);
     case "addresses":
       return addressBytes({ family: key.family, value: side === "first" ? key.start : key.end + 1n });
   }
 }
+
+const portBytes = (number: Uint8Array, protocol: PortProtocol, port: number): Uint8Array =>
+  Buffer.concat([number, Uint8Array.of(protocolNumbers[protocol], 0, 0, 0, port >> 8, port & 255, 0, 0)]);

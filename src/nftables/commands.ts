@@ -25,13 +25,22 @@ export interface Element {
   readonly comment?: string;
 }
 
+/** Of a set or a map; what is deleted has a key and nothing else. */
+export interface ElementsCommand {
+  readonly kind: "elements";
+  readonly add: boolean;
+  readonly set: string;
+  readonly elements: readonly Element[];
+  /** Of keys with ranges of ports: the chain that looks them up. The order of the bytes in such a key is its rule's to say. */
+  readonly lookedUpIn?: string;
+}
+
 export type Command =
   | { readonly kind: "add"; readonly what: "chain" | "counter"; readonly name: string }
   | { readonly kind: "delete"; readonly what: "chain" | "counter"; readonly name: string }
   /** Removes a chain's rules. */
   | { readonly kind: "flush"; readonly chain: string }
   | { readonly kind: "rule"; readonly chain: string; readonly rule: Rule }
-  /** Of a set or a map; what is deleted has a key and nothing else. */
-  | { readonly kind: "elements"; readonly add: boolean; readonly set: string; readonly elements: readonly Element[] }
+  | ElementsCommand
   /** What only a new table gets, in nft's words. */
   | { readonly kind: "script"; readonly lines: readonly string[] };

@@ -3,8 +3,8 @@
  * `kernel-worker.ts` only.
  */
 import { addressBytes, parseAddress } from "../net/address.ts";
-import { type Ask, Ctnetlink } from "./ctnetlink.ts";
-import { attributes } from "./netlink.ts";
+import { type Ask, Netfilter } from "./netfilter.ts";
+import { attributes, contentOf } from "./netlink.ts";
 
 // linux/netfilter/nfnetlink_conntrack.h; a type's upper byte is NFNL_SUBSYS_CTNETLINK
 const get = 0x101; // IPCTNL_MSG_CT_GET
@@ -37,7 +37,7 @@ const walks = 8;
  * @throws where ctnetlink is missing or refuses, and when the table never holds still
  */
 export function clearMarks(mask: number, first: number, last: number): number {
-  return Ctnetlink.use((socket) => {
+  return Netfilter.use((socket) => {
     let total = 0;
     for (let i = 0; i < walks; i++) {
       const found: Ask[] = [];
@@ -56,7 +56,7 @@ export function clearMarks(mask: number, first: number, last: number): number {
       total += found.length;
       if (found.length === 0 && whole) return total;
     }
-    throw new Error("ctnetlink: flows with old marks kept appearing");
+    throw new Error("conntrack: flows with old marks kept appearing");
   });
 }
 
@@ -75,12 +75,12 @@ export function forgetFlows(addresses: readonly string[]): number {
     own.length > askedSingly
       ? [everything]
       : own.flatMap((address) => [original, reply].map((side) => flowsFrom(address, side)));
-  return Ctnetlink.use((socket) => {
+  return Netfilter.use((socket) => {
     let total = 0;
     for (const dump of dumps) {
       let left = walks;
       for (let whole = false; !whole; ) {
-        if (left-- === 0) throw new Error("ctnetlink: the table never held still");
+        if (left-- === 0) throw new Error("conntrack: the table never held still");
         const found: Ask[] = [];
         whole = socket.dump(dump, (family, entry) => {
           // A kernel that knows no filters (before 5.8) shows everything.
@@ -122,12 +122,10 @@ function flowsFrom(address: Buffer, side: number): Ask {
 
 /** The source address of a tuple, in hexadecimal digits. */
 function sourceOf(tuple: Buffer | undefined): string {
-  const ip = tuple === undefined ? undefined : attributes(tuple.subarray(4)).get(tupleIP);
-  if (ip === undefined) return "";
-  const all = attributes(ip.subarray(4));
+  const all = attributes(contentOf(attributes(contentOf(tuple)).get(tupleIP)));
   for (const { type } of sources.values()) {
     const source = all.get(type);
-    if (source !== undefined) return source.subarray(4).toString("hex");
+    if (source !== undefined) return contentOf(source).toString("hex");
   }
   return "";
 }

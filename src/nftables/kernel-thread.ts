@@ -1,5 +1,6 @@
 /** The main thread's side of `kernel-worker.ts`. */
 import { Worker } from "node:worker_threads";
+import type { KeyOrder } from "./key-order.ts";
 import type { BatchRefusal } from "./nf-tables.ts";
 
 interface Common {
@@ -14,6 +15,7 @@ export type Request = Common &
     | { readonly kind: "load" }
     | { readonly kind: "run"; readonly script: string; readonly json: boolean }
     | { readonly kind: "send"; readonly batch: Uint8Array<ArrayBuffer> }
+    | { readonly kind: "key-order"; readonly table: string; readonly chain: string; readonly set: string }
     | { readonly kind: "clear-marks"; readonly mask: number; readonly first: number; readonly last: number }
     | { readonly kind: "forget-flows"; readonly addresses: readonly string[] }
     | { readonly kind: "watch"; readonly table: string }
@@ -28,7 +30,7 @@ export interface RunResult {
 
 export interface Answer {
   readonly id: number;
-  readonly value: RunResult | BatchRefusal | number | null;
+  readonly value: RunResult | BatchRefusal | KeyOrder | number | null;
   readonly error: string | null;
 }
 

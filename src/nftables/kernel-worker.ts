@@ -6,6 +6,7 @@ import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { clearMarks, forgetFlows } from "./conntrack.ts";
 import type { Answer, Notice, Request } from "./kernel-thread.ts";
+import { keyOrder } from "./key-order.ts";
 import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
 import { NfTables } from "./nf-tables.ts";
 import { blockSignals, enterNetwork } from "./system-calls.ts";
@@ -80,6 +81,9 @@ function handle(request: Request): Answer["value"] {
       }
       return place.tables.send(request.batch);
     }
+    case "key-order":
+      enter(placeOf(request.place));
+      return keyOrder(request.table, request.chain, request.set);
     case "clear-marks":
       enter(placeOf(request.place));
       return clearMarks(request.mask, request.first, request.last);

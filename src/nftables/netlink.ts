@@ -58,17 +58,26 @@ export function* messages(data: Buffer): Generator<Message> {
 /** What a message of type `error` says: 0, or an errno. @param body of the message */
 export const errnoOf = (body: Buffer): number => -(isLittleEndian ? body.readInt32LE(0) : body.readInt32BE(0));
 
-/** Attributes by type, each with its header, as they can be sent back. */
-export function attributes(data: Buffer): Map<number, Buffer> {
-  const out = new Map<number, Buffer>();
+/** Attributes in order, each with its header, as they can be sent back. */
+export function* eachAttribute(data: Buffer): Generator<[type: number, attribute: Buffer]> {
   for (let at = 0; at + attributeHeader <= data.length; ) {
     const length = u16(data, at);
     if (length < attributeHeader) break;
-    out.set(u16(data, at + 2) & attributeType, data.subarray(at, at + length));
+    yield [u16(data, at + 2) & attributeType, data.subarray(at, at + length)];
     at += aligned(length);
   }
-  return out;
 }
+
+/** Attributes by type; of several of one type the last. */
+export const attributes = (data: Buffer): Map<number, Buffer> => new Map(eachAttribute(data));
+
+/** What an attribute holds. */
+export const contentOf = (attribute: Buffer | undefined): Buffer => attribute?.subarray(attributeHeader) ?? nothing;
+const nothing = Buffer.alloc(0);
+
+/** What an attribute says that is text with a zero at its end. */
+export const textOf = (attribute: Buffer | undefined): string =>
+  contentOf(attribute).toString("latin1").replace(/\0$/, "");
 
 export interface MessageHead {
   /** The subsystem's number in the upper byte. */
@@ -210,3 +219,9 @@ function setU32(data: Buffer, value: number, at: number): void {
 
 /** The bytes of a number in the machine's byte order. */
 export const hostBytes32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
+
+export function networkBytes32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}

@@ -1,5 +1,5 @@
 /** A netlink socket to nf_tables that transactions are sent on. Calls block their thread: used in `kernel-worker.ts` only. */
-import { attributes, errnoOf, messages, types } from "./netlink.ts";
+import { attributes, errnoOf, messages, textOf, types } from "./netlink.ts";
 import {
   closeSocket,
   errnoName,
@@ -71,6 +71,6 @@ export class NfTables {
 }
 
 function reason(errno: number, body: Buffer): string {
-  const words = attributes(body.subarray(errorHeader)).get(errorMessage)?.subarray(4).toString("latin1");
-  return `the kernel refused the transaction: ${errnoName(errno)}${words === undefined ? "" : ` (${words.replace(/\0$/, "")})`}`;
+  const words = textOf(attributes(body.subarray(errorHeader)).get(errorMessage));
+  return `the kernel refused the transaction: ${errnoName(errno)}${words === "" ? "" : ` (${words})`}`;
 }

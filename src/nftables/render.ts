@@ -21,6 +21,7 @@ import {
   hooks,
   mapName,
   ownersSet,
+  rangeChains,
   subjectRules,
   type TableOptions,
 } from "./skeleton.ts";
@@ -67,7 +68,10 @@ class Gathering {
 
   commands(): readonly Command[] {
     const elements = (add: boolean, sets: ReadonlyMap<string, readonly Element[]>): Command[] =>
-      Array.from(sets, ([set, all]) => ({ kind: "elements", add, set, elements: all }));
+      Array.from(sets, ([set, all]) => {
+        const lookedUpIn = rangeChains.get(set);
+        return { kind: "elements", add, set, elements: all, ...(lookedUpIn === undefined ? {} : { lookedUpIn }) };
+      });
     return [...this.#chains, ...elements(false, this.#removed), ...elements(true, this.#added), ...this.#last];
   }
 }

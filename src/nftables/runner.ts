@@ -1,9 +1,10 @@
 /** Running nftables scripts: one interface over libnftables in process and the `nft` program. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { type Batch, batchOf } from "./batch.ts";
+import { type Batch, batchOf, hasPortRanges } from "./batch.ts";
 import type { Command } from "./commands.ts";
 import { kernelThread, type RunResult } from "./kernel-thread.ts";
+import type { KeyOrder } from "./key-order.ts";
 import type { BatchRefusal } from "./nf-tables.ts";
 import { scriptOf } from "./script.ts";
 
@@ -100,7 +101,12 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
         run,
         commit: async (commands, table) => {
           if (commands.length === 0) return; // nothing that could be answered
-          const batch = batchOf(commands, table);
+          const ranged = commands.find(hasPortRanges);
+          const order =
+            ranged?.lookedUpIn === undefined
+              ? null
+              : await thread.ask({ kind: "key-order", place, table, chain: ranged.lookedUpIn, set: ranged.set });
+          const batch = batchOf(commands, table, order as KeyOrder | null);
           if (batch === null) return void (await run(scriptOf(commands, table)));
           const refusal = (await thread.ask({ kind: "send", place, batch: batch.bytes })) as BatchRefusal | null;
           if (refusal !== null) throw errorOf(refusal, batch, table);

@@ -156,6 +156,11 @@ function lookups(direction: Direction): string[] {
   ];
 }
 
+/** The maps whose keys have ranges of ports, and a chain that looks each up. */
+export const rangeChains: ReadonlyMap<string, string> = new Map(
+  directions.map((direction) => [mapName(direction, "range"), mapName(direction, "judge")]),
+);
+
 type Hook = "forward" | "input";
 export const hookNames: readonly Hook[] = ["forward", "input"];
 export const baseChain = (hook: Hook): string => `base_${hook}`;

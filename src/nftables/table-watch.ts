@@ -7,7 +7,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import koffi from "koffi";
-import { attributes, messages } from "./netlink.ts";
+import { attributes, messages, textOf } from "./netlink.ts";
 import { closeSocket, netfilterSocket, receiveNow, setOption } from "./system-calls.ts";
 
 const subsystem = 10; // NFNL_SUBSYS_NFTABLES
@@ -101,8 +101,8 @@ export class TableWatch {
       if (length === 0) return changed;
       for (const { type, port, body } of messages(this.#buffer.subarray(0, length))) {
         if (changed || type >> 8 !== subsystem || body[0] !== inet) continue;
-        const name = attributes(body.subarray(4)).get(nameAttribute)?.subarray(4).toString("latin1");
-        if (name === `${this.#table}\0`) changed = !this.#isOwn(port);
+        const name = textOf(attributes(body.subarray(4)).get(nameAttribute));
+        if (name === this.#table) changed = !this.#isOwn(port);
       }
     }
   }

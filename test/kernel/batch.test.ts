@@ -67,7 +67,7 @@ describeKernel("a batch", () => {
         const both: Runner = {
           ...ours,
           commit: async (commands, name) => {
-            if (batchOf(commands, name) !== null) batches++;
+            if (batchOf(commands, name, "network") !== null) batches++;
             underway++;
             try {
               await ours.commit(commands, name);
@@ -107,7 +107,7 @@ describeKernel("a batch", () => {
     for (const runner of runners) await runner.commit(newTable, table);
     for (const commands of [filling, rewriting, emptying]) {
       const [ours, scripts] = runners as [Runner, Runner];
-      expect(batchOf(commands, table)).not.toBeNull();
+      expect(batchOf(commands, table, "network")).not.toBeNull();
       await ours.commit(commands, table);
       await scripts.run(scriptOf(commands, table));
       const [a, b] = namespaces.map(shown);
@@ -168,6 +168,8 @@ const newTable: readonly Command[] = [
       "map address { type ipv6_addr : verdict; }",
       "map addresses { type ipv4_addr : classid; flags interval; }",
       "set said { type classid; }",
+      "map ports { type classid . inet_proto . inet_service : verdict; flags interval; }",
+      "chain looks { meta l4proto tcp meta priority . meta l4proto . ct reply proto-src vmap @ports; }",
       "}",
     ],
   },
@@ -189,7 +191,20 @@ const contents: Readonly<Record<string, readonly Element[]>> = {
     { key: range(0xffff_0000n, 0xffff_ffffn), value: { number: 3 } },
   ],
   said: [{ key: { kind: "number", number: 1 }, comment: "epoch 1" }],
+  ports: [
+    { key: { kind: "ports", number: 0x0002_0003, protocol: "TCP", start: 1, end: 65_535 }, value: { chain: "one" } },
+    { key: { kind: "ports", number: 0x0003_0004, protocol: "UDP", start: 53, end: 53 }, value: { chain: "one" } },
+  ],
 };
+
+/** As they are told for a set. */
+const elementsOf = (set: string, add: boolean, elements: readonly Element[]): Command => ({
+  kind: "elements",
+  add,
+  set,
+  elements,
+  ...(set === "ports" ? { lookedUpIn: "looks" } : {}),
+});
 
 const rules = (chain: string, all: readonly Rule[]): Command[] => all.map((rule) => ({ kind: "rule", chain, rule }));
 
@@ -209,19 +224,18 @@ const filling: readonly Command[] = [
     [turnOn("meta priority", 0xfff0_0000)],
     [assign("meta priority", 0), accept],
   ]),
-  ...Object.entries(contents).map(([set, elements]): Command => ({ kind: "elements", add: true, set, elements })),
+  ...Object.entries(contents).map(([set, elements]) => elementsOf(set, true, elements)),
 ];
 
 const rewriting: readonly Command[] = [{ kind: "flush", chain: "two" }, ...rules("two", [[jump("one")], [drop]])];
 
 const emptying: readonly Command[] = [
-  ...Object.entries(contents).map(
-    ([set, elements]): Command => ({
-      kind: "elements",
-      add: false,
+  ...Object.entries(contents).map(([set, elements]) =>
+    elementsOf(
       set,
-      elements: elements.map(({ key }) => ({ key })),
-    }),
+      false,
+      elements.map(({ key }) => ({ key })),
+    ),
   ),
   { kind: "delete", what: "chain", name: "two" },
   { kind: "delete", what: "chain", name: "one" },

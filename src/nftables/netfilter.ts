@@ -1,7 +1,4 @@
-/**
- * Netlink to connection tracking: dumps, and one request after another. Calls block their thread: used in
- * `kernel-worker.ts` only. Message layout: linux/netfilter/nfnetlink_conntrack.h.
- */
+/** Netlink to netfilter: dumps, and one request after another. Calls block their thread: used in `kernel-worker.ts` only. */
 import { attributes, errnoOf, flags, type Message, MessageWriter, messages, types } from "./netlink.ts";
 import { closeSocket, failed, netfilterSocket, optionCall, recvCall, sendCall } from "./system-calls.ts";
 
@@ -9,7 +6,7 @@ import { closeSocket, failed, netfilterSocket, optionCall, recvCall, sendCall } 
 function* receive(fd: number, buffer: Buffer): Generator<Message> {
   for (;;) {
     const length = recvCall(fd, buffer, buffer.length, 0);
-    if (length <= 0) throw failed("ctnetlink: recv");
+    if (length <= 0) throw failed("netfilter: recv");
     for (const part of messages(buffer.subarray(0, length))) {
       if (part.type === types.done) return;
       if (part.type === types.error) {
@@ -21,7 +18,7 @@ function* receive(fd: number, buffer: Buffer): Generator<Message> {
   }
 }
 
-/** A request: message type of ctnetlink and family, then attributes. */
+/** A request: message type with its subsystem and family, then attributes. */
 export interface Ask {
   readonly type: number;
   readonly family: number;
@@ -30,15 +27,15 @@ export interface Ask {
 
 const noEntry = 2; // ENOENT
 
-/** A socket to connection tracking of the network namespace that the thread was in when it was opened. */
-export class Ctnetlink {
+/** A socket to the network namespace that the thread was in when it was opened. */
+export class Netfilter {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(1 << 17);
   readonly #writer = new MessageWriter();
 
   /** @throws where there is none */
-  static use<T>(work: (socket: Ctnetlink) => T): T {
-    const socket = new Ctnetlink();
+  static use<T>(work: (socket: Netfilter) => T): T {
+    const socket = new Netfilter();
     try {
       return work(socket);
     } finally {
@@ -60,7 +57,7 @@ export class Ctnetlink {
     let whole = true;
     this.#send(ask, flags.dump);
     for (const { type: kind, flags: said, body } of receive(this.#fd, this.#buffer)) {
-      if (kind === types.error) throw new Error(`ctnetlink: dump refused (${errnoOf(body)})`);
+      if (kind === types.error) throw new Error(`netfilter: dump refused (${errnoOf(body)})`);
       if ((said & flags.interrupted) !== 0) whole = false;
       each(body[0]!, attributes(body.subarray(4)));
     }
@@ -72,13 +69,13 @@ export class Ctnetlink {
     this.#send(ask, flags.acknowledge);
     for (const { type: kind, body } of receive(this.#fd, this.#buffer)) {
       const code = kind === types.error ? errnoOf(body) : 0;
-      if (code !== 0 && code !== noEntry) throw new Error(`ctnetlink: change refused (${code})`);
+      if (code !== 0 && code !== noEntry) throw new Error(`netfilter: change refused (${code})`);
     }
   }
 
   #send({ type, family, content }: Ask, own: number): void {
     this.#writer.message({ type, flags: flags.request | own, sequence: 1, family }, () => content(this.#writer));
     const data = this.#writer.take();
-    if (sendCall(this.#fd, data, data.length, 0) < 0) throw failed("ctnetlink: send");
+    if (sendCall(this.#fd, data, data.length, 0) < 0) throw failed("netfilter: send");
   }
 }
