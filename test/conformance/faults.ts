@@ -178,12 +178,7 @@ export const faults: readonly Fault[] = [
       "",
     ],
     ["old elements stay", "nftables/", "if (op.from !== null) out.remove(map, key);", ""],
-    [
-      "a message says goto and means accept",
-      "nftables/",
-      "verdict(2, verdictCode.goto, goal.chain)",
-      "verdict(2, verdictCode.accept)",
-    ],
+    ["a message says goto and means accept", "nftables/", "verdictCode.goto, value.chain", "verdictCode.accept"],
     ["a message compares the other way round", "nftables/", "equal ? 0 : 1", "equal ? 1 : 0"],
   ]),
 ];
