@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { type Cidr, cidrContains, type Family, families, parseCidr } from "../net/address.ts";
-import { NetlinkSocket } from "../netns/netlink.ts";
-import { linkKind, NETLINK_ROUTE } from "../netns/rtnetlink.ts";
+import { NETLINK_ROUTE, NetlinkSocket } from "../netns/netlink.ts";
+import { linkKind } from "../netns/rtnetlink.ts";
 import type { Condition } from "./condition.ts";
 import type { Network } from "./network.ts";
 

@@ -4,8 +4,6 @@
  */
 import { type FlowTuple, parseFlowTuple } from "./packet.ts";
 
-export const NETLINK_NETFILTER = 12;
-
 const subsystem = 4; // NFNL_SUBSYS_ULOG
 const messagePacket = (subsystem << 8) | 0;
 const messageConfig = (subsystem << 8) | 1;

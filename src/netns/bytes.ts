@@ -29,6 +29,21 @@ export class ByteWriter {
     return this;
   }
 
+  /** In network byte order. */
+  network32(value: number): this {
+    this.#reserve(4);
+    this.#view.setUint32(this.length, value);
+    this.length += 4;
+    return this;
+  }
+
+  latin1(value: string): this {
+    this.#reserve(value.length);
+    for (let i = 0; i < value.length; i++) this.#bytes[this.length + i] = value.charCodeAt(i);
+    this.length += value.length;
+    return this;
+  }
+
   bytes(value: Uint8Array): this {
     this.#reserve(value.length);
     this.#bytes.set(value, this.length);
@@ -47,8 +62,23 @@ export class ByteWriter {
     return this;
   }
 
+  setU32(offset: number, value: number): this {
+    this.#view.setUint32(offset, value, littleEndian);
+    return this;
+  }
+
+  getU16(offset: number): number {
+    return this.#view.getUint16(offset, littleEndian);
+  }
+
+  /** Forgets what was written from there on. */
+  rewind(length: number): this {
+    this.length = length;
+    return this;
+  }
+
   /** A copy of what was written. */
-  finish(): Uint8Array {
+  finish(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.length);
   }
 

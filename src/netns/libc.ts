@@ -54,8 +54,17 @@ const execvpCall = library.func("int execvp(const char *file, const char **argv)
   argv: (string | null)[],
 ) => number;
 
+const sigmaskCall = library.func("int pthread_sigmask(int how, const uint8_t *set, uint8_t *old)") as (
+  how: number,
+  set: Uint8Array,
+  old: null,
+) => number;
+
 const codes = koffi.os.errno;
 const names = new Map(Object.entries(codes).map(([name, number]) => [number, name]));
+
+/** @example errorName(2) // "ENOENT" */
+export const errorName = (errno: number): string => names.get(errno) ?? `errno ${errno}`;
 
 /** A system call that failed; `code` as Node has it, for example `EPERM`. */
 export class SystemError extends Error {
@@ -63,7 +72,7 @@ export class SystemError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number) {
-    const code = names.get(errno) ?? `errno ${errno}`;
+    const code = errorName(errno);
     super(`${syscall}: ${code}`);
     this.name = "SystemError";
     this.code = code;
@@ -175,6 +184,11 @@ export const epollControl = (epoll: number, op: number, fd: number, event: Uint8
 /** Number of events, 0 after `timeout` ms. */
 export const epollWait = (epoll: number, events: Uint8Array, count: number, timeout: number): number =>
   Math.max(0, checkNonBlocking("epoll_wait", epollWaitCall(epoll, events, count, timeout)));
+
+/** Signals go to other threads: one that comes between a request to the kernel and its answer would make it look refused. */
+export function blockSignals(): void {
+  sigmaskCall(0, new Uint8Array(128).fill(0xff), null); // SIG_BLOCK, sigset_t
+}
 
 const openFiles = 7; // RLIMIT_NOFILE
 

@@ -5,7 +5,6 @@ import {
   bind,
   close,
   int,
-  littleEndian,
   receive,
   SOCK_RAW,
   SystemError,
@@ -15,16 +14,17 @@ import {
   wouldBlock,
 } from "./libc.ts";
 import type { Namespace } from "./namespace.ts";
+import { errnoOf, flags, messageHeader, messages, types } from "./netlink-layout.ts";
 
-const NLM_F_REQUEST = 1;
-const NLM_F_ACK = 4;
-const NLMSG_ERROR = 2;
-const headerLength = 16;
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+
 const solNetlink = 270;
+const addMembership = 1; // NETLINK_ADD_MEMBERSHIP
 const capAck = 10; // NETLINK_CAP_ACK: an answer does not repeat the whole request
 const solSocket = 1;
-const receiveBuffer = 8;
-const receiveBufferForce = 33;
+const sendBuffer = { plain: 7, forced: 32 }; // SO_SNDBUF, SO_SNDBUFFORCE
+const receiveBuffer = { plain: 8, forced: 33 }; // SO_RCVBUF, SO_RCVBUFFORCE
 
 /** A request without its header. `flags` beyond REQUEST and ACK, for example CREATE. */
 export interface NetlinkMessage {
@@ -35,42 +35,44 @@ export interface NetlinkMessage {
   readonly what: string;
 }
 
-/** One attribute, padded; `type` may carry NLA_F_NESTED. */
-export function attribute(writer: ByteWriter, type: number, value: Uint8Array): void {
-  writer
-    .u16(4 + value.length)
-    .u16(type)
-    .bytes(value)
-    .pad();
-}
-
-/** An attribute whose value is what `fill` writes. */
-export function nested(writer: ByteWriter, type: number, fill: () => void): void {
-  const start = writer.length;
-  writer.u16(0).u16(type);
-  fill();
-  writer.setU16(start, writer.length - start).pad();
-}
-
 const largestBatch = 32_768;
 
 export class NetlinkSocket {
   readonly fd: number;
   #sequence = 1;
-  readonly #buffer = new Uint8Array(16_384);
+  readonly #buffer = Buffer.alloc(1 << 17);
 
-  /** A socket of `protocol` (NETLINK_ROUTE 0, NETLINK_NETFILTER 12) that stays in `namespace` for good. */
+  /** A socket of `protocol` (`NETLINK_ROUTE`, `NETLINK_NETFILTER`) that stays in `namespace` for good. @throws SystemError */
   constructor(protocol: number, namespace: Pick<Namespace, "run">) {
     this.fd = namespace.run<number>(() => socket(AF_NETLINK, SOCK_RAW, protocol));
     bind(this.fd, new ByteWriter().u16(AF_NETLINK).u16(0).u32(0).u32(0).finish());
-    setOption(this.fd, solNetlink, capAck, int(1));
+    this.enable(capAck);
   }
 
-  /** Asks for a receive buffer of `bytes`; without the right to exceed the system's limit it is that limit. */
+  /** Sets an option of SOL_NETLINK. */
+  enable(option: number): void {
+    setOption(this.fd, solNetlink, option, int(1));
+  }
+
+  /** Is told from now on what goes to a multicast group. */
+  join(group: number): void {
+    setOption(this.fd, solNetlink, addMembership, int(group));
+  }
+
+  /** Asks for a buffer of `bytes` for what is received; without the right to exceed the system's limit it is that limit. */
   setReceiveBuffer(bytes: number): void {
-    setOption(this.fd, solSocket, receiveBuffer, int(bytes));
+    this.#setBuffer(receiveBuffer, bytes);
+  }
+
+  /** The same for what is sent. */
+  setSendBuffer(bytes: number): void {
+    this.#setBuffer(sendBuffer, bytes);
+  }
+
+  #setBuffer({ plain, forced }: typeof sendBuffer, bytes: number): void {
+    setOption(this.fd, solSocket, plain, int(bytes));
     try {
-      setOption(this.fd, solSocket, receiveBufferForce, int(bytes));
+      setOption(this.fd, solSocket, forced, int(bytes));
     } catch (error) {
       if (!(error instanceof SystemError && error.code === "EPERM")) throw error;
     }
@@ -81,7 +83,7 @@ export class NetlinkSocket {
     let batch: NetlinkMessage[] = [];
     let size = 0;
     for (const message of messages) {
-      const length = headerLength + message.body.length + 3;
+      const length = messageHeader + message.body.length + 3;
       if (size + length > largestBatch) {
         this.#send(batch);
         batch = [];
@@ -94,28 +96,32 @@ export class NetlinkSocket {
   }
 
   /** Asks for one thing; the body of the answer, behind its netlink header. @throws SystemError */
-  query({ type, flags, body, what }: NetlinkMessage): Uint8Array {
+  query({ type, flags: own, body, what }: NetlinkMessage): Buffer {
     const writer = new ByteWriter();
-    writer
-      .u32(headerLength + body.length)
-      .u16(type)
-      .u16(flags | NLM_F_REQUEST)
-      .u32(this.#sequence++)
-      .u32(0)
-      .bytes(body);
-    send(this.fd, writer.finish());
-    const answer = this.receive();
-    if (answer === null || answer.length < headerLength + 4) throw new Error("netlink: the kernel did not answer");
-    const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
-    if (view.getUint16(4, littleEndian) === NLMSG_ERROR)
-      throw new SystemError(what, -view.getInt32(headerLength, littleEndian));
-    return answer.slice(headerLength, view.getUint32(0, littleEndian));
+    writeMessage(writer, { type, flags: own | flags.request, sequence: this.#sequence++, body });
+    this.send(writer.finish());
+    const [answer] = messages(this.answer());
+    if (answer === undefined) throw new Error("netlink: the kernel did not answer");
+    if (answer.type === types.error) throw new SystemError(what, errnoOf(answer.body));
+    return Buffer.from(answer.body);
   }
 
-  /** The next datagram, or null when there is none now. Valid until the next call. */
-  receive(): Uint8Array | null {
+  /** Sends messages as they are. The kernel has carried them out when this returns, and the answers are there. @throws SystemError */
+  send(data: Uint8Array): void {
+    if (send(this.fd, data) === wouldBlock) throw new Error("netlink: the kernel takes no more");
+  }
+
+  /** The next datagram, or null when there is none now. Valid until the next call. @throws SystemError */
+  receive(): Buffer | null {
     const length = receive(this.fd, this.#buffer);
     return length === wouldBlock ? null : this.#buffer.subarray(0, length);
+  }
+
+  /** The next datagram, of what was asked for. @throws where there is none */
+  answer(): Buffer {
+    const datagram = this.receive();
+    if (datagram === null) throw new Error("netlink: the kernel did not answer");
+    return datagram;
   }
 
   close(): void {
@@ -127,38 +133,31 @@ export class NetlinkSocket {
     this.#sequence += batch.length;
     const last = this.#sequence - 1;
     const writer = new ByteWriter();
-    for (const [i, { type, flags, body }] of batch.entries()) {
+    for (const [i, { type, flags: own, body }] of batch.entries()) {
       // Errors come unasked: only the last message needs an answer of its own.
-      const ack = first + i === last ? NLM_F_ACK : 0;
-      writer
-        .u32(headerLength + body.length)
-        .u16(type)
-        .u16(flags | NLM_F_REQUEST | ack);
-      writer
-        .u32(first + i)
-        .u32(0)
-        .bytes(body)
-        .pad();
+      const asked = first + i === last ? flags.acknowledge : 0;
+      writeMessage(writer, { type, flags: own | flags.request | asked, sequence: first + i, body });
     }
-    send(this.fd, writer.finish());
-    // The kernel has carried out everything when send returns: the answers are there.
+    this.send(writer.finish());
     let failure: Error | undefined;
     for (let done = false; !done; ) {
-      const datagram = this.receive();
-      if (datagram === null) throw new Error("netlink: the kernel did not answer");
-      const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-      for (let offset = 0; offset + headerLength + 4 <= view.byteLength; ) {
-        const length = view.getUint32(offset, littleEndian);
-        if (length < headerLength + 4) break;
-        const sequence = view.getUint32(offset + 8, littleEndian);
-        if (view.getUint16(offset + 4, littleEndian) === NLMSG_ERROR && sequence >= first && sequence <= last) {
-          const errno = -view.getInt32(offset + headerLength, littleEndian);
-          if (errno !== 0) failure ??= new SystemError(batch[sequence - first]!.what, errno);
-          if (sequence === last) done = true;
-        }
-        offset += (length + 3) & ~3;
+      for (const { type, sequence, body } of messages(this.answer())) {
+        if (type !== types.error || sequence < first || sequence > last) continue;
+        const errno = errnoOf(body);
+        if (errno !== 0) failure ??= new SystemError(batch[sequence - first]!.what, errno);
+        if (sequence === last) done = true;
       }
     }
     if (failure !== undefined) throw failure;
   }
+}
+
+type Numbered = Pick<NetlinkMessage, "type" | "flags" | "body"> & { readonly sequence: number };
+
+function writeMessage(writer: ByteWriter, { type, flags: own, sequence, body }: Numbered): void {
+  writer
+    .u32(messageHeader + body.length)
+    .u16(type)
+    .u16(own);
+  writer.u32(sequence).u32(0).bytes(body).pad();
 }

@@ -1,18 +1,15 @@
 /** Links, addresses and routes. Layouts from linux/rtnetlink.h, linux/if_link.h and linux/veth.h. */
-import { ByteWriter } from "./bytes.ts";
-import { AF_INET, AF_INET6, int, littleEndian, SystemError } from "./libc.ts";
-import { attribute, type NetlinkMessage, type NetlinkSocket, nested } from "./netlink.ts";
+import type { ByteWriter } from "./bytes.ts";
+import { AF_INET, AF_INET6, int, SystemError } from "./libc.ts";
+import type { NetlinkMessage, NetlinkSocket } from "./netlink.ts";
+import { AttributeWriter, attributes, contentOf, flags as netlinkFlags, textOf } from "./netlink-layout.ts";
 
-export const NETLINK_ROUTE = 0;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
-const NLM_F_REPLACE = 0x100;
 
 const IFF_UP = 0x1;
 const IFF_NOARP = 0x80;
@@ -45,9 +42,9 @@ function linkHeader(writer: ByteWriter, index: number, flags: number): void {
   writer.u8(0).u8(0).u16(0).u32(index).u32(flags).u32(flags);
 }
 
-function linkAttributes(writer: ByteWriter, name: string): void {
-  attribute(writer, IFLA_IFNAME, new TextEncoder().encode(`${name}\0`));
-  attribute(writer, IFLA_ADDRESS, everyMac);
+function linkAttributes(writer: AttributeWriter, name: string): void {
+  writer.text(IFLA_IFNAME, name);
+  writer.attribute(IFLA_ADDRESS, everyMac);
 }
 
 /**
@@ -55,29 +52,29 @@ function linkAttributes(writer: ByteWriter, name: string): void {
  * from inside: while a pair is being made its second end cannot.
  */
 export function vethPair(here: LinkEnd, there: LinkEnd, thereFd: number): NetlinkMessage {
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   linkHeader(writer, here.index, IFF_UP | IFF_NOARP);
   linkAttributes(writer, here.name);
-  nested(writer, IFLA_LINKINFO, () => {
-    attribute(writer, IFLA_INFO_KIND, new TextEncoder().encode("veth"));
-    nested(writer, IFLA_INFO_DATA, () =>
-      nested(writer, VETH_INFO_PEER, () => {
+  writer.nested(IFLA_LINKINFO, () => {
+    writer.text(IFLA_INFO_KIND, "veth");
+    writer.nested(IFLA_INFO_DATA, () =>
+      writer.nested(VETH_INFO_PEER, () => {
         linkHeader(writer, there.index, IFF_NOARP);
         linkAttributes(writer, there.name);
-        attribute(writer, IFLA_NET_NS_FD, int(thereFd));
+        writer.attribute(IFLA_NET_NS_FD, int(thereFd));
       }),
     );
   });
   return {
     type: RTM_NEWLINK,
-    flags: NLM_F_CREATE | NLM_F_EXCL,
+    flags: netlinkFlags.create | netlinkFlags.exclusive,
     body: writer.finish(),
     what: `create link ${here.name}`,
   };
 }
 
 export function linkUp(index: number): NetlinkMessage {
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   linkHeader(writer, index, IFF_UP);
   return { type: RTM_NEWLINK, flags: 0, body: writer.finish(), what: `set link ${index} up` };
 }
@@ -88,50 +85,39 @@ export function linkUp(index: number): NetlinkMessage {
  */
 export function isOperational(netlink: NetlinkSocket, index: number): boolean {
   const operational = 6; // IF_OPER_UP
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   linkHeader(writer, index, 0);
   const answer = lookAtLink(netlink, writer, `look at link ${index}`);
-  return findAttribute(answer, IFLA_OPERSTATE)?.[0] === operational;
+  return contentOf(answer.get(IFLA_OPERSTATE))[0] === operational;
 }
 
 /** What a link is: `bridge`, `veth`, …; null for a device of the machine's own, and where there is no link of that name. */
 export function linkKind(netlink: NetlinkSocket, name: string): string | null {
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   linkHeader(writer, 0, 0);
-  attribute(writer, IFLA_IFNAME, new TextEncoder().encode(`${name}\0`));
-  let answer: Uint8Array;
+  writer.text(IFLA_IFNAME, name);
+  let answer: ReturnType<typeof lookAtLink>;
   try {
     answer = lookAtLink(netlink, writer, `look at link ${name}`);
   } catch (error) {
     if (error instanceof SystemError && error.code === "ENODEV") return null;
     throw error;
   }
-  const info = findAttribute(answer, IFLA_LINKINFO);
-  const kind = info === null ? null : findAttribute(info, IFLA_INFO_KIND);
-  return kind === null ? null : new TextDecoder().decode(kind).replace(/\0.*$/s, "");
+  const kind = attributes(contentOf(answer.get(IFLA_LINKINFO))).get(IFLA_INFO_KIND);
+  return kind === undefined ? null : textOf(kind);
 }
 
 /** The attributes of the answer. */
-function lookAtLink(netlink: NetlinkSocket, request: ByteWriter, what: string): Uint8Array {
+function lookAtLink(netlink: NetlinkSocket, request: AttributeWriter, what: string): ReadonlyMap<number, Buffer> {
   const withoutStatistics = 8; // RTEXT_FILTER_SKIP_STATS
-  attribute(request, IFLA_EXT_MASK, int(withoutStatistics));
-  return netlink.query({ type: RTM_GETLINK, flags: 0, body: request.finish(), what }).subarray(linkHeaderLength);
-}
-
-function findAttribute(attributes: Uint8Array, type: number): Uint8Array | null {
-  const view = new DataView(attributes.buffer, attributes.byteOffset, attributes.length);
-  for (let at = 0; at + 4 <= attributes.length; ) {
-    const length = view.getUint16(at, littleEndian);
-    if (length < 4) break;
-    if (view.getUint16(at + 2, littleEndian) === type) return attributes.subarray(at + 4, at + length);
-    at += (length + 3) & ~3;
-  }
-  return null;
+  request.attribute(IFLA_EXT_MASK, int(withoutStatistics));
+  const answer = netlink.query({ type: RTM_GETLINK, flags: 0, body: request.finish(), what });
+  return attributes(answer.subarray(linkHeaderLength));
 }
 
 /** Both ends of a veth pair go. */
 export function removeLink(index: number): NetlinkMessage {
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   linkHeader(writer, index, 0);
   return { type: RTM_DELLINK, flags: 0, body: writer.finish(), what: `remove link ${index}` };
 }
@@ -143,18 +129,18 @@ export function addAddress(index: number, address: Uint8Array): NetlinkMessage {
   const IFA_ADDRESS = 1;
   const IFA_LOCAL = 2;
   const noDad = 0x02;
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   writer
     .u8(domainOf(address))
     .u8(address.length * 8)
     .u8(address.length === 16 ? noDad : 0)
     .u8(0)
     .u32(index);
-  attribute(writer, IFA_LOCAL, address);
-  attribute(writer, IFA_ADDRESS, address);
+  writer.attribute(IFA_LOCAL, address);
+  writer.attribute(IFA_ADDRESS, address);
   return {
     type: RTM_NEWADDR,
-    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    flags: netlinkFlags.create | netlinkFlags.replace,
     body: writer.finish(),
     what: `address ${Buffer.from(address).toString("hex")}`,
   };
@@ -184,15 +170,15 @@ function routeMessage(
   const scopeHost = 254;
   const unicast = 1;
   const localType = 2;
-  const writer = new ByteWriter();
+  const writer = new AttributeWriter();
   writer.u8(domainOf(destination)).u8(prefix).u8(0).u8(0);
   writer
     .u8(first ? localTable : mainTable)
     .u8(fromBoot)
     .u8(destination.length === 16 ? 0 : local ? scopeHost : scopeLink);
   writer.u8(local ? localType : unicast).u32(0);
-  if (prefix > 0) attribute(writer, RTA_DST, destination);
-  attribute(writer, RTA_OIF, int(link));
+  if (prefix > 0) writer.attribute(RTA_DST, destination);
+  writer.attribute(RTA_OIF, int(link));
   return {
     type,
     flags,
@@ -203,5 +189,5 @@ function routeMessage(
 
 /** An equal route is replaced. */
 export const addRoute = (route: Route): NetlinkMessage =>
-  routeMessage(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+  routeMessage(RTM_NEWROUTE, netlinkFlags.create | netlinkFlags.replace, route);
 export const removeRoute = (route: Route): NetlinkMessage => routeMessage(RTM_DELROUTE, 0, route);

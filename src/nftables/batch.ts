@@ -6,10 +6,12 @@
  */
 import { addressBytes, type Family, familyBits } from "../net/address.ts";
 import { type PortProtocol, protocolNumbers } from "../net/ports.ts";
+import { int } from "../netns/libc.ts";
+import { flags, mostNested } from "../netns/netlink-layout.ts";
 import type { Command, Element, ElementsCommand, Key } from "./commands.ts";
 import { counterObject, verdictCode, writeNumber, writeRule, writeValue, writeVerdict } from "./expressions.ts";
 import type { KeyOrder } from "./key-order.ts";
-import { flags, hostBytes32, type MessageHead, MessageWriter, mostNested, networkBytes32 } from "./netlink.ts";
+import { type MessageHead, MessageWriter } from "./nfnetlink.ts";
 
 export interface Batch {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -165,7 +167,7 @@ function writePart({ key, side, value, comment }: Part, order: KeyOrder | null):
     if (side === "after") out.number32(3, intervalEnd); // NFTA_SET_ELEM_FLAGS
     const kept: Uint8Array[] = [];
     if (comment !== undefined) kept.push(userData(0, Buffer.from(`${comment}\0`, "latin1"))); // NFTNL_UDATA_SET_ELEM_COMMENT
-    if (isOpen(key)) kept.push(userData(1, hostBytes32(1))); // NFTNL_UDATA_SET_ELEM_FLAGS: that it has no end
+    if (isOpen(key)) kept.push(userData(1, int(1))); // NFTNL_UDATA_SET_ELEM_FLAGS: that it has no end
     if (kept.length > 0) out.attribute(6, Buffer.concat(kept)); // NFTA_SET_ELEM_USERDATA
   });
 }
@@ -178,13 +180,13 @@ const userData = (type: number, content: Uint8Array): Uint8Array =>
 function keyBytes(key: Key, side: Side, order: KeyOrder | null): Uint8Array {
   switch (key.kind) {
     case "number":
-      return hostBytes32(key.number);
+      return int(key.number);
     case "protocol":
-      return Buffer.concat([hostBytes32(key.number), Uint8Array.of(protocolNumbers[key.protocol], 0, 0, 0)]);
+      return Buffer.concat([int(key.number), Uint8Array.of(protocolNumbers[key.protocol], 0, 0, 0)]);
     case "port":
-      return portBytes(hostBytes32(key.number), key.protocol, key.port);
+      return portBytes(int(key.number), key.protocol, key.port);
     case "ports": {
-      const number = order === "host" ? hostBytes32(key.number) : networkBytes32(key.number);
+      const number = order === "host" ? int(key.number) : networkBytes32(key.number);
       return portBytes(number, key.protocol, side === "first" ? key.start : key.end);
     }
     case "address":
@@ -192,6 +194,12 @@ function keyBytes(key: Key, side: Side, order: KeyOrder | null): Uint8Array {
     case "addresses":
       return addressBytes({ family: key.family, value: side === "first" ? key.start : key.end + 1n });
   }
+}
+
+function networkBytes32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
 }
 
 const portBytes = (number: Uint8Array, protocol: PortProtocol, port: number): Uint8Array =>

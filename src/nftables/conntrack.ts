@@ -3,8 +3,8 @@
  * `kernel-worker.ts` only.
  */
 import { addressBytes, parseAddress } from "../net/address.ts";
+import { type AttributeWriter, attributes, contentOf } from "../netns/netlink-layout.ts";
 import { type Ask, Netfilter } from "./netfilter.ts";
-import { attributes, contentOf } from "./netlink.ts";
 
 // linux/netfilter/nfnetlink_conntrack.h; a type's upper byte is NFNL_SUBSYS_CTNETLINK
 const get = 0x101; // IPCTNL_MSG_CT_GET
@@ -29,6 +29,10 @@ const named = (entry: ReadonlyMap<number, Buffer>, types: readonly number[]): Bu
     return found === undefined ? [] : [Buffer.from(found)]; // the dump's own memory is used again
   });
 
+function repeat(out: AttributeWriter, name: readonly Buffer[]): void {
+  for (const one of name) out.bytes(one).pad();
+}
+
 const walks = 8;
 
 /**
@@ -46,7 +50,7 @@ export function clearMarks(mask: number, first: number, last: number): number {
         if (!entry.has(original) || masked < first || masked > last) return;
         const name = named(entry, [original, zoneAttribute]);
         const content: Ask["content"] = (out) => {
-          out.copies(name);
+          repeat(out, name);
           out.number32(markAttribute, 0);
           out.number32(maskAttribute, mask);
         };
@@ -87,7 +91,7 @@ export function forgetFlows(addresses: readonly string[]): number {
           if (!wanted.has(sourceOf(entry.get(original))) && !wanted.has(sourceOf(entry.get(reply)))) return;
           // With its id no other entry is meant; without a tuple all would be.
           const name = named(entry, [original, zoneAttribute, idAttribute]);
-          if (entry.has(original)) found.push({ type: remove, family, content: (out) => out.copies(name) });
+          if (entry.has(original)) found.push({ type: remove, family, content: (out) => repeat(out, name) });
         });
         for (const one of found) socket.change(one);
         total += found.length;

@@ -1,23 +1,23 @@
 /** Rules in the kernel's words: expressions, in attributes of linux/netfilter/nf_tables.h. */
-import type { MessageWriter } from "./netlink.ts";
+import type { AttributeWriter } from "../netns/netlink-layout.ts";
 import type { ConntrackState, Field, Rule, Statement } from "./rules.ts";
 
 export const counterObject = 1; // NFT_OBJECT_COUNTER
 
 /** The attributes of a list of expressions. */
-export function writeRule(out: MessageWriter, rule: Rule): void {
+export function writeRule(out: AttributeWriter, rule: Rule): void {
   for (const statement of rule) writeStatement(out, statement);
 }
 
 /** NFTA_DATA_VALUE */
-export const writeValue = (out: MessageWriter, type: number, bytes: Uint8Array): void =>
+export const writeValue = (out: AttributeWriter, type: number, bytes: Uint8Array): void =>
   out.nested(type, () => out.attribute(1, bytes));
-export const writeNumber = (out: MessageWriter, type: number, number: number): void =>
+export const writeNumber = (out: AttributeWriter, type: number, number: number): void =>
   out.nested(type, () => out.hostNumber32(1, number));
 
 export const verdictCode = { drop: 0, accept: 1, jump: -3 >>> 0, goto: -4 >>> 0 } as const;
 
-export function writeVerdict(out: MessageWriter, type: number, code: number, chain?: string): void {
+export function writeVerdict(out: AttributeWriter, type: number, code: number, chain?: string): void {
   // NFTA_DATA_VERDICT
   out.nested(type, () =>
     out.nested(2, () => {
@@ -27,7 +27,7 @@ export function writeVerdict(out: MessageWriter, type: number, code: number, cha
   );
 }
 
-function writeExpression(out: MessageWriter, name: string, content: () => void): void {
+function writeExpression(out: AttributeWriter, name: string, content: () => void): void {
   // NFTA_LIST_ELEM
   out.nested(1, () => {
     out.text(1, name); // NFTA_EXPR_NAME
@@ -47,13 +47,13 @@ const access = {
   "ct mark": { name: "ct", key: 3, source: 4 }, // NFT_CT_MARK, NFTA_CT_SREG
 } as const;
 
-const writeLoad = (out: MessageWriter, name: string, key: number): void =>
+const writeLoad = (out: AttributeWriter, name: string, key: number): void =>
   writeExpression(out, name, () => {
     out.number32(2, key); // NFTA_META_KEY, NFTA_CT_KEY
     out.number32(1, register); // NFTA_META_DREG, NFTA_CT_DREG
   });
 
-function writeStore(out: MessageWriter, field: Field): void {
+function writeStore(out: AttributeWriter, field: Field): void {
   const { name, key, source } = access[field];
   writeExpression(out, name, () => {
     out.number32(2, key);
@@ -62,7 +62,7 @@ function writeStore(out: MessageWriter, field: Field): void {
 }
 
 /** `register & mask ^ other` */
-const writeBitwise = (out: MessageWriter, mask: number, other: number): void =>
+const writeBitwise = (out: AttributeWriter, mask: number, other: number): void =>
   writeExpression(out, "bitwise", () => {
     out.number32(1, register); // NFTA_BITWISE_SREG
     out.number32(2, register); // NFTA_BITWISE_DREG
@@ -71,7 +71,7 @@ const writeBitwise = (out: MessageWriter, mask: number, other: number): void =>
     writeNumber(out, 5, other); // NFTA_BITWISE_XOR
   });
 
-const writeCompare = (out: MessageWriter, equal: boolean, number: number): void =>
+const writeCompare = (out: AttributeWriter, equal: boolean, number: number): void =>
   writeExpression(out, "cmp", () => {
     out.number32(1, register); // NFTA_CMP_SREG
     out.number32(2, equal ? 0 : 1); // NFTA_CMP_OP
@@ -79,13 +79,13 @@ const writeCompare = (out: MessageWriter, equal: boolean, number: number): void 
   });
 
 /** @param data writes NFTA_IMMEDIATE_DATA */
-const writeImmediate = (out: MessageWriter, into: number, data: () => void): void =>
+const writeImmediate = (out: AttributeWriter, into: number, data: () => void): void =>
   writeExpression(out, "immediate", () => {
     out.number32(1, into); // NFTA_IMMEDIATE_DREG
     data();
   });
 
-function writeStatement(out: MessageWriter, statement: Statement): void {
+function writeStatement(out: AttributeWriter, statement: Statement): void {
   switch (statement.kind) {
     case "counter":
       writeExpression(out, "objref", () => {

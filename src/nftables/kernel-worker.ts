@@ -4,12 +4,12 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
+import { blockSignals, setNetwork } from "../netns/libc.ts";
 import { clearMarks, forgetFlows } from "./conntrack.ts";
 import type { Answer, Notice, Request } from "./kernel-thread.ts";
 import { keyOrder } from "./key-order.ts";
 import { type Context, type Libnftables, loadLibnftables } from "./libnftables.ts";
 import { NfTables } from "./nf-tables.ts";
-import { blockSignals, enterNetwork } from "./system-calls.ts";
 import { TableWatch } from "./table-watch.ts";
 
 interface Place {
@@ -30,7 +30,7 @@ let current = home;
 
 function enter({ netns }: Place): void {
   if (netns === current) return;
-  enterNetwork(netns);
+  setNetwork(netns);
   current = netns;
 }
 

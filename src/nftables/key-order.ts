@@ -2,8 +2,9 @@
  * In which byte order a table's rules look numbers up with ranges of ports: whoever wrote them turned the numbers around, or
  * did not, and elements must be like that. Used in `kernel-worker.ts` only. Layout: linux/netfilter/nf_tables.h.
  */
+
+import { type AttributeWriter, attributes, contentOf, eachAttribute, textOf } from "../netns/netlink-layout.ts";
 import { Netfilter } from "./netfilter.ts";
-import { attributes, contentOf, eachAttribute, type MessageWriter, textOf } from "./netlink.ts";
 
 /** `network`: the rule turns them around first. */
 export type KeyOrder = "host" | "network";
@@ -19,7 +20,7 @@ const inet = 1; // NFPROTO_INET
 export function keyOrder(table: string, chain: string, set: string): KeyOrder | null {
   let order: KeyOrder | null = null;
   Netfilter.use((socket) => {
-    const content = (out: MessageWriter): void => {
+    const content = (out: AttributeWriter): void => {
       out.text(1, table); // NFTA_RULE_TABLE
       out.text(2, chain); // NFTA_RULE_CHAIN
     };

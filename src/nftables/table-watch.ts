@@ -7,8 +7,10 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import koffi from "koffi";
-import { attributes, messages, textOf } from "./netlink.ts";
-import { closeSocket, netfilterSocket, receiveNow, setOption } from "./system-calls.ts";
+import { littleEndian, SystemError } from "../netns/libc.ts";
+import { attributes, messages, textOf } from "../netns/netlink-layout.ts";
+import { netfilterSocket } from "./netfilter.ts";
+import { familyHeader } from "./nfnetlink.ts";
 
 const subsystem = 10; // NFNL_SUBSYS_NFTABLES
 const group = 7; // NFNLGRP_NFTABLES
@@ -49,13 +51,12 @@ function ownPorts(): Set<number> {
 function without(ports: ReadonlySet<number>): { len: number; filter: Uint8Array } {
   const list = [...ports].slice(0, 100);
   const program = new DataView(new ArrayBuffer(8 * (list.length + 3)));
-  const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
   let at = 0;
   const add = (code: number, jt: number, jf: number, k: number): void => {
-    program.setUint16(at, code, little);
+    program.setUint16(at, code, littleEndian);
     program.setUint8(at + 2, jt);
     program.setUint8(at + 3, jf);
-    program.setUint32(at + 4, k >>> 0, little);
+    program.setUint32(at + 4, k >>> 0, littleEndian);
     at += 8;
   };
   const network = (port: number): number => {
@@ -71,18 +72,16 @@ function without(ports: ReadonlySet<number>): { len: number; filter: Uint8Array 
 
 /** Looks for changes of one table in the network namespace that the thread is in when it is made. */
 export class TableWatch {
-  readonly #fd: number;
+  readonly #socket = netfilterSocket();
   readonly #table: string;
-  readonly #buffer = Buffer.alloc(1 << 17);
   #own: ReadonlySet<number> = new Set();
 
   /** @throws where the kernel does not let us */
   constructor(table: string) {
     this.#table = table;
-    this.#fd = netfilterSocket();
     try {
       this.#leaveOutOwn();
-      setOption(this.#fd, 270, 1, group); // SOL_NETLINK, NETLINK_ADD_MEMBERSHIP
+      this.#socket.join(group);
     } catch (error) {
       this.close();
       throw error;
@@ -93,22 +92,25 @@ export class TableWatch {
   look(): boolean {
     let changed = false;
     for (;;) {
-      const length = receiveNow(this.#fd, this.#buffer);
-      if (length === "overrun") {
+      let said: Buffer | null;
+      try {
+        said = this.#socket.receive();
+      } catch (error) {
+        if (!(error instanceof SystemError && error.code === "ENOBUFS")) throw error;
         changed = true; // it may have been among what was lost
         continue;
       }
-      if (length === 0) return changed;
-      for (const { type, port, body } of messages(this.#buffer.subarray(0, length))) {
+      if (said === null) return changed;
+      for (const { type, port, body } of messages(said)) {
         if (changed || type >> 8 !== subsystem || body[0] !== inet) continue;
-        const name = textOf(attributes(body.subarray(4)).get(nameAttribute));
+        const name = textOf(attributes(body.subarray(familyHeader)).get(nameAttribute));
         if (name === this.#table) changed = !this.#isOwn(port);
       }
     }
   }
 
   close(): void {
-    closeSocket(this.#fd);
+    this.#socket.close();
   }
 
   /** libnftables opens its socket anew after some errors. */
@@ -120,6 +122,7 @@ export class TableWatch {
   #leaveOutOwn(): void {
     this.#own = ownPorts();
     const program = without(this.#own);
-    if (attachFilter(this.#fd, 1, 26, program, 16) !== 0) throw new Error("nf_tables: no filter on its messages"); // SOL_SOCKET, SO_ATTACH_FILTER
+    if (attachFilter(this.#socket.fd, 1, 26, program, 16) !== 0)
+      throw new Error("nf_tables: no filter on its messages"); // SOL_SOCKET, SO_ATTACH_FILTER
   }
 }

@@ -1,9 +1,9 @@
 /** A world that runs: built, programmed, asked. What the kernel suites and `verify` have in common. */
-import { bindRequests, NETLINK_NETFILTER } from "../flows/nflog.ts";
+import { bindRequests } from "../flows/nflog.ts";
 import { addressBytes } from "../netns/bytes.ts";
 import { raiseOpenFiles } from "../netns/libc.ts";
 import type { Namespace } from "../netns/namespace.ts";
-import { NetlinkSocket } from "../netns/netlink.ts";
+import { NETLINK_NETFILTER, NetlinkSocket } from "../netns/netlink.ts";
 import type { Seat } from "../netns/sockets.ts";
 import { Enforcer } from "../nftables/enforcer.ts";
 import { openRunner, type Runner } from "../nftables/runner.ts";

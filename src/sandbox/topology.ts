@@ -6,14 +6,13 @@
  */
 import { addressBytes } from "../netns/bytes.ts";
 import { hasIPv6, Namespace } from "../netns/namespace.ts";
-import { type NetlinkMessage, NetlinkSocket } from "../netns/netlink.ts";
+import { NETLINK_ROUTE, type NetlinkMessage, NetlinkSocket } from "../netns/netlink.ts";
 import {
   addAddress,
   addRoute,
   isOperational,
   linkUp,
   loopback,
-  NETLINK_ROUTE,
   removeLink,
   removeRoute,
   vethPair,

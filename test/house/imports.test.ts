@@ -12,7 +12,7 @@ const rooms: Readonly<Record<string, { readonly may: readonly string[]; readonly
   policy: { may: [], outside: false },
   manifests: { may: ["policy"], outside: true },
   netns: { may: [], outside: true },
-  nftables: { may: ["policy"], outside: true },
+  nftables: { may: ["policy", "netns"], outside: true },
   flows: { may: ["policy", "nftables"], outside: true },
   report: { may: ["policy"], outside: false },
   sandbox: { may: ["policy", "manifests", "nftables", "netns", "flows", "report"], outside: true },

@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
-import { bindRequests, NETLINK_NETFILTER } from "../../flows/nflog.ts";
-import { NetlinkSocket } from "../../netns/netlink.ts";
+import { bindRequests } from "../../flows/nflog.ts";
+import { NETLINK_NETFILTER, NetlinkSocket } from "../../netns/netlink.ts";
 import { untrusted } from "../../nftables/epoch.ts";
 import type { Runner } from "../../nftables/runner.ts";
 import { defaultTableOptions, hooks, skeleton } from "../../nftables/skeleton.ts";
