@@ -40,10 +40,15 @@ const largestBatch = 32_768;
 export class NetlinkSocket {
   readonly fd: number;
   #sequence = 1;
-  readonly #buffer = Buffer.alloc(1 << 17);
+  readonly #buffer: Buffer;
 
-  /** A socket of `protocol` (`NETLINK_ROUTE`, `NETLINK_NETFILTER`) that stays in `namespace` for good. @throws SystemError */
-  constructor(protocol: number, namespace: Pick<Namespace, "run">) {
+  /**
+   * A socket of `protocol` (`NETLINK_ROUTE`, `NETLINK_NETFILTER`) that stays in `namespace` for good.
+   * @param room bytes of the largest datagram that is expected: what is beyond is cut off
+   * @throws SystemError
+   */
+  constructor(protocol: number, namespace: Pick<Namespace, "run">, room = 16_384) {
+    this.#buffer = Buffer.alloc(room);
     this.fd = namespace.run<number>(() => socket(AF_NETLINK, SOCK_RAW, protocol));
     bind(this.fd, new ByteWriter().u16(AF_NETLINK).u16(0).u32(0).u32(0).finish());
     this.enable(capAck);

@@ -11,7 +11,8 @@ export interface Ask {
 }
 
 /** A socket in the thread's network namespace. @throws SystemError */
-export const netfilterSocket = (): NetlinkSocket => new NetlinkSocket(NETLINK_NETFILTER, { run: (work) => work() });
+export const netfilterSocket = (): NetlinkSocket =>
+  new NetlinkSocket(NETLINK_NETFILTER, { run: (work) => work() }, 1 << 17);
 
 const noEntry = 2; // ENOENT
 
