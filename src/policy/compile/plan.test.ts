@@ -1,9 +1,8 @@
 /** What the comments of `plan.ts` promise, by example. */
 import { expect, test } from "vitest";
-import type { Labels } from "../model/labels.ts";
 import type { ClusterPolicy, ClusterPolicyKind, ClusterRule, NetworkPolicy, Policy } from "../model/policy.ts";
-import type { Namespace, Pod, World } from "../model/world.ts";
-import { nodeNamed, podNamed, shopNamespace } from "../objects.arbitrary.ts";
+import type { Pod, World } from "../model/world.ts";
+import { nodeNamed, podNamed, policyNamed, shopNamespace } from "../objects.arbitrary.ts";
 import { compile } from "./live-plan.ts";
 import type { Plan } from "./plan.ts";
 
@@ -173,22 +172,17 @@ test("who leaves a policy that nobody else is under is no peer of it when others
     },
     source: null,
   };
-  const stock = { ...shopNamespace, name: "stock", labels: { team: "red" } };
-  const other: NetworkPolicy = {
-    kind: "NetworkPolicy",
-    metadata: { name: "other", namespace: "stock" },
-    spec: { podSelector: {} },
-    source: null,
-  };
-  const pods = [podNamed("db", { namespace: "stock" }), podNamed("web")];
-  const plan = compile(world({ namespaces: [shopNamespace, stock], pods, policies: [apart, other] }));
+  const red = { team: "red" };
+  const other = { ...shopNamespace, name: "stock", labels: {} };
+  const pods = [podNamed("db"), podNamed("web", { namespace: "stock" })];
+  // The second policy keeps the pod in a group of its own.
+  const policies = [apart, policyNamed("all", { podSelector: {} })];
+  const plan = compile(world({ namespaces: [{ ...shopNamespace, labels: red }, other], pods, policies }));
   const peers = (pod: Pod) => plan.podPeer(pod, "IPv4", "egress").groups.length;
   expect(pods.map(peers)).toEqual([1, 0]);
-  const label = (namespace: Namespace, labels: Labels) =>
-    plan.apply([{ op: "put", kind: "namespace", object: { ...namespace, labels } }]);
-  label(stock, {});
+  plan.apply([{ op: "put", kind: "namespace", object: shopNamespace }]);
   expect(pods.map(peers)).toEqual([0, 0]);
-  label(shopNamespace, { team: "red" });
+  plan.apply([{ op: "put", kind: "namespace", object: { ...other, labels: red } }]);
   expect(pods.map(peers)).toEqual([0, 1]);
 });
 
