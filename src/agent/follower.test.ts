@@ -5,13 +5,14 @@ import type { LivePlan } from "../policy/compile/plan.ts";
 import { EarlyAddresses } from "./early-addresses.ts";
 import { noStore } from "./early-store.ts";
 import { FakeFeed } from "./fake-feed.arbitrary.ts";
-import { Follower, type Kernel } from "./follower.ts";
+import { Follower, type FollowerOptions, type Kernel } from "./follower.ts";
 import { Gate } from "./gate.ts";
 import { isolate, LogBook, namespace, node, pod, put, removePod, removePolicy } from "./worlds.arbitrary.ts";
 
 /** A kernel that keeps the plan that it was last brought to, and refuses what a test wants refused. */
 class RecordingKernel implements Kernel {
   refuses: (plan: LivePlan) => boolean = () => false;
+  refusal = "Invalid argument";
   tries = 0;
   /** What is in force: rules of each policy, ingress. */
   policies: string[] = [];
@@ -22,7 +23,7 @@ class RecordingKernel implements Kernel {
   async reach(plan: LivePlan): Promise<TransactionStats[]> {
     this.tries++;
     await this.gate;
-    if (this.refuses(plan)) throw new NftablesError("Error: Could not process rule: Invalid argument", null);
+    if (this.refuses(plan)) throw new NftablesError(`Error: Could not process rule: ${this.refusal}`, null);
     this.policies = Array.from(plan.policies.values(), ({ metadata, spec }) => {
       return `${metadata.name} ${(spec?.ingress ?? []).length}`;
     }).sort();
@@ -47,7 +48,10 @@ class Rig {
   #applied = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(world: ConstructorParameters<typeof FakeFeed>[0] = {}) {
+  constructor(
+    world: ConstructorParameters<typeof FakeFeed>[0] = {},
+    times: Pick<FollowerOptions, "patience" | "secondChance"> = {},
+  ) {
     this.feed = new FakeFeed(
       world === null ? null : { namespaces: [namespace("shop")], nodes: [node("n1", [])], ...world },
     );
@@ -59,6 +63,7 @@ class Rig {
       log: this.log,
       signal: this.#stop.signal,
       firstPause: 1,
+      ...times,
       start: async (plan) => {
         await this.kernel.reach(plan);
         return this.kernel;
@@ -104,8 +109,8 @@ class Rig {
 }
 
 const rigs: Rig[] = [];
-const rigOf = (world?: ConstructorParameters<typeof FakeFeed>[0]): Rig => {
-  const rig = new Rig(world);
+const rigOf = (...args: ConstructorParameters<typeof Rig>): Rig => {
+  const rig = new Rig(...args);
   rigs.push(rig);
   return rig;
 };
@@ -117,6 +122,9 @@ const forever = new AbortController().signal;
 const web = { namespace: "shop", name: "web", uid: "uid-web" };
 
 describe("following a cluster", () => {
+  const isBad = (plan: LivePlan): boolean =>
+    [...plan.policies.values()].some(({ metadata, spec }) => metadata.name === "bad" && spec?.ingress?.length === 2);
+
   test("the first world, then changes; what arrives while a transaction is on its way is one next delta", async () => {
     const rig = rigOf({ policies: [isolate("a", "web")] });
     await rig.until(() => rig.applied === 1);
@@ -167,8 +175,7 @@ describe("following a cluster", () => {
   test("a policy that the kernel refuses is closed alone, until it is another", async () => {
     const rig = rigOf({ policies: [isolate("good", "web", ["db"])] });
     await rig.until(() => rig.applied === 1);
-    rig.kernel.refuses = (plan) =>
-      [...plan.policies.values()].some(({ metadata, spec }) => metadata.name === "bad" && spec?.ingress?.length === 2);
+    rig.kernel.refuses = isBad;
     rig.feed.tell([
       put.policy(isolate("first", "web", ["db"])),
       put.policy(isolate("bad", "web", ["db", "web"])),
@@ -185,6 +192,52 @@ describe("following a cluster", () => {
     ]);
     rig.feed.tell([put.policy(isolate("bad", "web", ["db"]))]);
     await rig.until(() => rig.kernel.policies.includes("bad 1"));
+    expect(rig.follower.conditions()[1]).toMatchObject({ state: "ok" });
+  });
+
+  test("no policy is to blame for a lack of memory that passes", async () => {
+    const rig = rigOf({ policies: [isolate("good", "web", ["db"])] });
+    await rig.until(() => rig.applied === 1);
+    rig.kernel.refusal = "Cannot allocate memory";
+    const closed: string[] = [];
+    rig.kernel.refuses = (plan) => {
+      closed.push(
+        ...[...plan.policies.values()]
+          .filter(({ spec }) => spec?.ingress?.length === 0)
+          .map(({ metadata }) => metadata.name),
+      );
+      return true;
+    };
+    rig.feed.tell([put.policy(isolate("bad", "web", ["db", "web"]))]);
+    await rig.until(() => rig.kernel.tries >= 6);
+    rig.kernel.refuses = () => false;
+    await rig.until(() => rig.applied > 1);
+    expect(closed).toEqual([]);
+    expect(rig.kernel.policies).toEqual(["bad 2", "good 1"]);
+    expect(rig.problems).toEqual([]);
+  });
+
+  test("a policy that there is no memory for is closed after a while", async () => {
+    const rig = rigOf({ policies: [isolate("good", "web", ["db"])] }, { patience: 100 });
+    await rig.until(() => rig.applied === 1);
+    rig.kernel.refusal = "Cannot allocate memory";
+    rig.kernel.refuses = isBad;
+    rig.feed.tell([put.policy(isolate("bad", "web", ["db", "web"]))]);
+    await rig.until(() => rig.problems.length > 0);
+    expect(rig.kernel.policies).toEqual(["bad 0", "good 1"]);
+  });
+
+  test("who was refused gets another chance", async () => {
+    const rig = rigOf({ policies: [isolate("good", "web", ["db"])] }, { secondChance: 20 });
+    await rig.until(() => rig.applied === 1);
+    rig.kernel.refuses = isBad;
+    rig.feed.tell([put.policy(isolate("bad", "web", ["db", "web"]))]);
+    await rig.until(() => rig.problems.length > 0);
+    const { tries } = rig.kernel;
+    await rig.until(() => rig.kernel.tries > tries + 4);
+    expect(rig.kernel.policies).toEqual(["bad 0", "good 1"]);
+    rig.kernel.refuses = () => false;
+    await rig.until(() => rig.kernel.policies.includes("bad 2"));
     expect(rig.follower.conditions()[1]).toMatchObject({ state: "ok" });
   });
 

@@ -50,6 +50,10 @@ export interface FollowerOptions {
   readonly signal: AbortSignal;
   /** Milliseconds until the kernel is tried again after a refusal, doubled with each further one; default 100. */
   readonly firstPause?: number;
+  /** Milliseconds for which refusals that may pass by themselves (`NftablesError.isPassing`) are no policy's fault; default 60 s. */
+  readonly patience?: number;
+  /** Milliseconds until policies that the kernel refused are tried again; default 60 s. */
+  readonly secondChance?: number;
 }
 
 const longestPause = 30_000; // ms
@@ -89,6 +93,9 @@ export class Follower {
   /** Refusals since the kernel was last equal to the plan. */
   #failures = 0;
   #refusal: unknown = null;
+  /** When the first of these failures was, and when policies in quarantine are tried again, in ms of `performance.now()`. */
+  #failingSince = 0;
+  #nextChance = 0;
   #since: Date | null = null;
   /** Those whose work is in the plan, and not yet known to be in force. */
   #waiting: (() => void)[] = [];
@@ -118,7 +125,8 @@ export class Follower {
       await this.#begin();
       while (!signal.aborted) {
         if (this.#failures > 0) await this.#recover();
-        const work = await this.mailbox.take(this.#failures > 0 ? this.#pause() : null);
+        else if (this.#untilChance() === 0) await this.#giveChance();
+        const work = await this.mailbox.take(this.#failures > 0 ? this.#pause() : this.#untilChance());
         if (work !== null || this.#failures > 0) await this.#work(work);
       }
     } catch (error) {
@@ -224,7 +232,7 @@ export class Follower {
       if (transactions.length > 0) this.#since = new Date();
       witness.applied({ received, begun, planned, inForce: performance.now() }, transactions);
     } catch (error) {
-      this.#failures++;
+      if (this.#failures++ === 0) this.#failingSince = performance.now();
       this.#refusal = error;
       witness.failed(error);
       return false;
@@ -244,14 +252,11 @@ export class Follower {
   async #recover(): Promise<void> {
     const { signal, witness } = this.#options;
     await sleep(Math.min(this.#pause(), leastPause), undefined, { signal });
-    if (this.#failures < persistent || !(this.#refusal instanceof NftablesError)) return;
+    if (this.#failures < persistent || !(this.#refusal instanceof NftablesError) || this.#mayPass()) return;
     const before = this.#quarantine.quarantined.size;
-    const change = (changes: readonly Change[]): Promise<boolean> => {
-      signal.throwIfAborted();
-      return this.#bring(this.#plan!.apply(changes), null, performance.now());
-    };
-    await this.#quarantine.search(this.#plan!, () => messageOf(this.#refusal), change);
+    await this.#quarantine.search(this.#plan!, () => messageOf(this.#refusal), this.#change);
     if (this.#quarantine.quarantined.size === before) return;
+    this.#nextChance = performance.now() + this.#secondChance;
     for (const { policy, why } of this.#quarantine.quarantined.values()) {
       witness.problem({
         policy: policyRef(policy),
@@ -259,6 +264,44 @@ export class Follower {
         message: `the kernel refuses its rules, its pods are isolated: ${why}`,
       });
     }
+  }
+
+  /** Is the kernel, or the machine, short of something, and has not been for long? */
+  #mayPass(): boolean {
+    const patience = this.#options.patience ?? 60_000;
+    return (
+      this.#refusal instanceof NftablesError &&
+      this.#refusal.isPassing &&
+      performance.now() - this.#failingSince < patience
+    );
+  }
+
+  /** Changes the plan, and brings the kernel after it. @returns false: it refuses what it was told */
+  readonly #change = async (changes: readonly Change[]): Promise<boolean> => {
+    const { signal } = this.#options;
+    signal.throwIfAborted();
+    let isReached = await this.#bring(this.#plan!.apply(changes), null, performance.now());
+    while (!isReached && this.#mayPass()) {
+      await sleep(Math.min(this.#pause(), leastPause), undefined, { signal });
+      isReached = await this.#bring(nothing, null, performance.now());
+    }
+    return isReached;
+  };
+
+  get #secondChance(): number {
+    return this.#options.secondChance ?? 60_000;
+  }
+
+  /** ms until policies in quarantine are tried again; null: there are none. */
+  #untilChance(): number | null {
+    if (this.#quarantine.quarantined.size === 0) return null;
+    return Math.max(0, this.#nextChance - performance.now());
+  }
+
+  /** What the kernel refused once it may take now; meanwhile nothing opens that it refuses. */
+  async #giveChance(): Promise<void> {
+    await this.#quarantine.retry(this.#plan!, () => messageOf(this.#refusal), this.#change);
+    this.#nextChance = performance.now() + this.#secondChance;
   }
 
   #note(problem: PolicyProblem): void {

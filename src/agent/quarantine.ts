@@ -66,6 +66,11 @@ export class Quarantine {
     return this.#clear(plan, suspects, why, change);
   }
 
+  /** Tries those in quarantine again; whom the kernel still refuses stays closed. The parameters are those of `search`. */
+  async retry(plan: Plan, why: () => string, change: (changes: readonly Change[]) => Promise<boolean>): Promise<void> {
+    await this.#clear(plan, [...this.#policies.keys()], why, change);
+  }
+
   /** Opens those of `keys`, all closed, that the kernel takes. */
   async #clear(
     plan: Plan,

@@ -44,10 +44,19 @@ export interface Runner {
   close(): Promise<void>;
 }
 
+/**
+ * Errors that say nothing of what was sent: no memory, no time, no right, or nft was killed. In the kernel's names and in those
+ * of strerror(3), which nft prints.
+ */
+const passing =
+  /\bE(?:NOMEM|NOBUFS|AGAIN|INTR|BUSY|PERM|ACCES)\b|Cannot allocate memory|No buffer space available|Resource temporarily unavailable|Interrupted system call|Device or resource busy|Operation not permitted|Permission denied|and said nothing$/m;
+
 /** What was refused: nft's own text or the kernel's, and the command that it is about, in nft's words. */
 export class NftablesError extends Error {
   /** null where it is not known which one. */
   readonly line: string | null;
+  /** It may well be taken if it is sent again, as it is. */
+  readonly isPassing: boolean;
 
   /** @param text of nft about a script */
   static ofScript(text: string, script: string): NftablesError {
@@ -64,6 +73,7 @@ export class NftablesError extends Error {
     super(`nftables: ${said}${line === null ? "" : `\nin: ${line.slice(0, 300)}`}`);
     this.name = "NftablesError";
     this.line = line;
+    this.isPassing = passing.test(text);
   }
 }
 
@@ -162,13 +172,14 @@ function runProgram(script: string, format: "text" | "json", netns: number | nul
     child.on("error", (cause: NodeJS.ErrnoException) =>
       reject(cause.code === "ENOENT" ? new Error(`neither libnftables nor the program ${file} was found`) : cause),
     );
-    child.on("close", (status) =>
+    child.on("close", (status, signal) => {
+      const said = Buffer.concat(error).toString();
       resolve({
         ok: status === 0,
         output: Buffer.concat(output).toString(),
-        error: Buffer.concat(error).toString(),
-      }),
-    );
+        error: said === "" ? `nft ended with ${signal ?? `status ${status}`} and said nothing` : said,
+      });
+    });
     child.stdin!.on("error", () => undefined); // nft that ends early says why on stderr
     child.stdin!.end(script);
   });
