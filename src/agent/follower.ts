@@ -252,7 +252,8 @@ export class Follower {
   async #recover(): Promise<void> {
     const { signal, witness } = this.#options;
     await sleep(Math.min(this.#pause(), leastPause), undefined, { signal });
-    if (this.#failures < persistent || !(this.#refusal instanceof NftablesError) || this.#mayPass()) return;
+    if (this.#failures < persistent || !(this.#refusal instanceof NftablesError)) return;
+    if (this.#isShort() && performance.now() - this.#failingSince < (this.#options.patience ?? 60_000)) return;
     const before = this.#quarantine.quarantined.size;
     await this.#quarantine.search(this.#plan!, () => messageOf(this.#refusal), this.#change);
     if (this.#quarantine.quarantined.size === before) return;
@@ -266,22 +267,17 @@ export class Follower {
     }
   }
 
-  /** Is the kernel, or the machine, short of something, and has not been for long? */
-  #mayPass(): boolean {
-    const patience = this.#options.patience ?? 60_000;
-    return (
-      this.#refusal instanceof NftablesError &&
-      this.#refusal.isPassing &&
-      performance.now() - this.#failingSince < patience
-    );
+  /** Was the kernel, or the machine, short of something that says nothing of what it was told? */
+  #isShort(): boolean {
+    return this.#refusal instanceof NftablesError && this.#refusal.isPassing;
   }
 
-  /** Changes the plan, and brings the kernel after it. @returns false: it refuses what it was told */
+  /** Changes the plan, and brings the kernel after it, with a few tries where it is short of something. @returns false: it refuses */
   readonly #change = async (changes: readonly Change[]): Promise<boolean> => {
     const { signal } = this.#options;
     signal.throwIfAborted();
     let isReached = await this.#bring(this.#plan!.apply(changes), null, performance.now());
-    while (!isReached && this.#mayPass()) {
+    for (let tries = 1; !isReached && this.#isShort() && tries < persistent; tries++) {
       await sleep(Math.min(this.#pause(), leastPause), undefined, { signal });
       isReached = await this.#bring(nothing, null, performance.now());
     }
