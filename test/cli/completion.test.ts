@@ -74,7 +74,7 @@ bulkhead() { printf 'explain\\n:4\\n'; }
 COMP_LINE="bulkhead ex" COMP_POINT=11 COMP_WORDS=(bulkhead ex) COMP_CWORD=1
 _bulkhead
 printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const result = spawnSync("bash", ["-euc", script], { encoding: "utf8" });
+    const result = spawnSync("bash", ["--norc", "-euc", script], { encoding: "utf8" });
     expect(result).toMatchObject({ stdout: "explain\n", stderr: "", status: 0 });
   });
 
