@@ -1,4 +1,4 @@
-/** `npm run test:faults -- [--only NAME]… [--share 0.1] [--built] [-o FILE]`: every fault, again and again, under traffic. */
+/** `node test/faults/run.ts [--only NAME]… [--share 0.1] [--built] [-o FILE]`: every fault, again and again, under traffic. `npm run test:faults` runs all, and `fire.ts`. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { faults } from "./faults.ts";
