@@ -1,6 +1,7 @@
 /** The node agent: one cluster's policies, in one node's kernel, for as long as it runs. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterFeed } from "../kube/feed.ts";
+import type { Network } from "../netns/namespace.ts";
 import { Enforcer, type EnforcerOptions } from "../nftables/enforcer.ts";
 import type { Runner } from "../nftables/runner.ts";
 import { formatPolicyRef } from "../policy/model/policy.ts";
@@ -17,7 +18,6 @@ import { HookWatch } from "./hook-watch.ts";
 import { awaitLock } from "./lock.ts";
 import { type Log, messageOf } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
-import type { Network } from "./network.ts";
 import { type PluginOptions, type PluginSide, servePlugin } from "./plugin-side.ts";
 import { watchSources } from "./source-watch.ts";
 import { TableWatch } from "./table-watch.ts";

@@ -4,10 +4,10 @@
  */
 import { readFileSync } from "node:fs";
 import { type Cidr, cidrContains, type Family, families, parseCidr } from "../net/address.ts";
+import { type Network, ownNetwork } from "../netns/namespace.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "../netns/netlink.ts";
 import { linkKind } from "../netns/rtnetlink.ts";
 import type { Condition } from "./condition.ts";
-import type { Network } from "./network.ts";
 
 export interface BridgeReport {
   /** Bridges that lead to pods of this node, and the families that they carry. */
@@ -81,7 +81,7 @@ export function lookAtBridges(network: Network, held: readonly string[], interfa
       ...parseRoutes6(read("/proc/thread-self/net/ipv6_route") ?? ""),
     ].filter(leadsToPods);
     const bridges = new Map<string, Set<Family>>();
-    const netlink = new NetlinkSocket(NETLINK_ROUTE, { run: (work) => work() });
+    const netlink = new NetlinkSocket(NETLINK_ROUTE, ownNetwork);
     try {
       for (const [device, own] of Map.groupBy(routes, (route) => route.device)) {
         if (linkKind(netlink, device) === "bridge")

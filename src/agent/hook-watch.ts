@@ -1,11 +1,11 @@
 /** Looks again and again for ways on which packets of pods go past the hooks: bridges without br_netfilter, and IPVS. */
 import { readFileSync } from "node:fs";
+import type { Network } from "../netns/namespace.ts";
 import { bridgeCondition, lookAtBridges } from "./bridge.ts";
 import type { Condition } from "./condition.ts";
 import type { Events } from "./events.ts";
 import type { Held } from "./held.ts";
 import { type Log, messageOf } from "./log.ts";
-import type { Network } from "./network.ts";
 
 export interface HookWatchDeps {
   readonly network: Network;

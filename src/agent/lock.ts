@@ -16,7 +16,7 @@ import {
   socket,
   wouldBlock,
 } from "../netns/libc.ts";
-import type { Network } from "./network.ts";
+import type { Network } from "../netns/namespace.ts";
 
 export interface Lock {
   release(): void;

@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ownNetwork } from "../netns/namespace.ts";
 import { compile } from "../policy/compile/live-plan.ts";
-import type { ClusterPolicy } from "../policy/model/policy.ts";
 import { emptyWorld } from "../policy/model/world.ts";
+import { clusterPolicyNamed } from "../policy/objects.arbitrary.ts";
 import { parseRoutes4, parseRoutes6 } from "./bridge.ts";
 import { findEngines, tablesAndChains } from "./check/engines.ts";
 import { kernelFinding, rightsFinding } from "./check/node.ts";
@@ -13,7 +14,6 @@ import { fileStore } from "./early-store.ts";
 import { Held } from "./held.ts";
 import { awaitLock } from "./lock.ts";
 import { openLog } from "./log.ts";
-import { ownNetwork } from "./network.ts";
 import { closed } from "./stand-in.ts";
 import { earlyPod, isolate, namespace, node, pod } from "./worlds.arbitrary.ts";
 
@@ -38,17 +38,7 @@ describe("the stand-in of a refused policy", () => {
   });
 
   test("ClusterNetworkPolicy: everything denied where it has rules", () => {
-    const open: ClusterPolicy = {
-      kind: "ClusterNetworkPolicy",
-      metadata: { namespace: "", name: "a" },
-      spec: {
-        tier: "Admin",
-        priority: 1,
-        subject: { namespaces: {} },
-        egress: [{ action: "Accept", to: [{ networks: ["0.0.0.0/0"] }] }],
-      },
-      source: null,
-    };
+    const open = clusterPolicyNamed("a", { egress: [{ action: "Accept", to: [{ networks: ["0.0.0.0/0"] }] }] });
     expect(verdicts(closed(open))).toEqual([
       [0, 1],
       [1, 0],

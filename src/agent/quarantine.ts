@@ -12,6 +12,9 @@ export interface Quarantined {
   readonly why: string;
 }
 
+/** Changes the plan and brings the kernel after it. @returns whether the kernel took it */
+type Attempt = (changes: readonly Change[]) => Promise<boolean>;
+
 export class Quarantine {
   readonly #policies = new Map<string, Quarantined>();
   /** Policies that were put since the kernel was last equal to the plan: one of them must be what it refuses. */
@@ -48,14 +51,9 @@ export class Quarantine {
   /**
    * Finds the policies that are to blame, and leaves them closed.
    * @param why the kernel's newest refusal
-   * @param change changes the plan and brings the kernel after it
    * @returns false: the kernel refuses even when all suspects are closed. Then none of them is, and the last change was not tried
    */
-  async search(
-    plan: Plan,
-    why: () => string,
-    change: (changes: readonly Change[]) => Promise<boolean>,
-  ): Promise<boolean> {
+  async search(plan: Plan, why: () => string, change: Attempt): Promise<boolean> {
     const suspects = this.suspects.filter((key) => plan.policies.has(key) && !this.#policies.has(key));
     if (suspects.length === 0) return false;
     if (!(await change(this.#close(plan, suspects, why)))) {
@@ -67,17 +65,12 @@ export class Quarantine {
   }
 
   /** Tries those in quarantine again; whom the kernel still refuses stays closed. The parameters are those of `search`. */
-  async retry(plan: Plan, why: () => string, change: (changes: readonly Change[]) => Promise<boolean>): Promise<void> {
+  async retry(plan: Plan, why: () => string, change: Attempt): Promise<void> {
     await this.#clear(plan, [...this.#policies.keys()], why, change);
   }
 
   /** Opens those of `keys`, all closed, that the kernel takes. */
-  async #clear(
-    plan: Plan,
-    keys: readonly string[],
-    why: () => string,
-    change: (changes: readonly Change[]) => Promise<boolean>,
-  ): Promise<boolean> {
+  async #clear(plan: Plan, keys: readonly string[], why: () => string, change: Attempt): Promise<boolean> {
     if (await change(this.#open(keys))) return true;
     const isReached = await change(this.#close(plan, keys, why));
     if (keys.length === 1 || !isReached) return isReached;

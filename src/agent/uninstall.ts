@@ -1,9 +1,10 @@
 /** Removes everything that the agent left in the kernel of this node. */
+
+import { type Network, ownNetwork } from "../netns/namespace.ts";
 import { removeTable } from "../nftables/enforcer.ts";
 import { openRunner } from "../nftables/runner.ts";
 import { needRights } from "./check/node.ts";
 import { awaitLock } from "./lock.ts";
-import { type Network, ownNetwork } from "./network.ts";
 
 /** Milliseconds for an agent that is ending to end. */
 const patience = 30_000;

@@ -6,54 +6,63 @@ import { AF_INET, AF_INET6, littleEndian } from "./libc.ts";
 export class ByteWriter {
   #bytes = new Uint8Array(256);
   #view = new DataView(this.#bytes.buffer);
-  length = 0;
+  #length = 0;
+
+  /** Bytes that were written. */
+  get length(): number {
+    return this.#length;
+  }
 
   u8(value: number): this {
     this.#reserve(1);
-    this.#view.setUint8(this.length, value);
-    this.length += 1;
+    this.#view.setUint8(this.#length, value);
+    this.#length += 1;
     return this;
   }
 
   u16(value: number): this {
     this.#reserve(2);
-    this.#view.setUint16(this.length, value, littleEndian);
-    this.length += 2;
+    this.#view.setUint16(this.#length, value, littleEndian);
+    this.#length += 2;
     return this;
   }
 
   u32(value: number): this {
     this.#reserve(4);
-    this.#view.setUint32(this.length, value, littleEndian);
-    this.length += 4;
+    this.#view.setUint32(this.#length, value, littleEndian);
+    this.#length += 4;
     return this;
   }
 
-  /** In network byte order. */
+  /** In network byte order, as `network32`. */
+  network16(value: number): this {
+    return this.u8(value >> 8).u8(value & 255);
+  }
+
   network32(value: number): this {
     this.#reserve(4);
-    this.#view.setUint32(this.length, value);
-    this.length += 4;
+    this.#view.setUint32(this.#length, value);
+    this.#length += 4;
     return this;
   }
 
   latin1(value: string): this {
     this.#reserve(value.length);
-    for (let i = 0; i < value.length; i++) this.#bytes[this.length + i] = value.charCodeAt(i);
-    this.length += value.length;
+    for (let i = 0; i < value.length; i++) this.#bytes[this.#length + i] = value.charCodeAt(i);
+    this.#length += value.length;
     return this;
   }
 
   bytes(value: Uint8Array): this {
     this.#reserve(value.length);
-    this.#bytes.set(value, this.length);
-    this.length += value.length;
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
     return this;
   }
 
   /** Zeroes up to the next multiple of 4. */
   pad(): this {
-    while (this.length % 4 !== 0) this.u8(0);
+    while (this.#length % 4 !== 0) this.u8(0);
     return this;
   }
 
@@ -67,24 +76,20 @@ export class ByteWriter {
     return this;
   }
 
-  getU16(offset: number): number {
-    return this.#view.getUint16(offset, littleEndian);
-  }
-
   /** Forgets what was written from there on. */
   rewind(length: number): this {
-    this.length = length;
+    this.#length = length;
     return this;
   }
 
   /** A copy of what was written. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.length);
+    return this.#bytes.slice(0, this.#length);
   }
 
   #reserve(more: number): void {
-    if (this.length + more <= this.#bytes.length) return;
-    const grown = new Uint8Array(2 * (this.length + more));
+    if (this.#length + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(2 * (this.#length + more));
     grown.set(this.#bytes);
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);

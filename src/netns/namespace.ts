@@ -16,6 +16,11 @@ function enter(fd: number): void {
   current = fd;
 }
 
+/** A network namespace to work in: one that is open, or the thread's own. */
+export type Network = Pick<Namespace, "run">;
+
+export const ownNetwork: Network = { run: (work) => work() };
+
 /** Does this kernel have IPv6? Namespaces made here have it then, whatever is set for the machine's own network. */
 export const hasIPv6 = (): boolean => existsSync("/proc/net/if_inet6");
 

@@ -87,12 +87,17 @@ export class AttributeWriter extends ByteWriter {
     this.bytes(value).pad();
   }
 
-  /** An attribute of those that `content` writes, together at most `mostNested` bytes with their padding. */
-  nested(type: number, content: () => void): void {
+  /** An attribute of the bytes that `content` writes. */
+  written(type: number, content: () => void): void {
     const start = this.length;
-    this.u16(0).u16(type | nestedFlag);
+    this.u16(0).u16(type);
     content();
-    this.setU16(start, this.length - start);
+    this.setU16(start, this.length - start).pad();
+  }
+
+  /** An attribute of the attributes that `content` writes, together at most `mostNested` bytes with their padding. */
+  nested(type: number, content: () => void): void {
+    this.written(type | nestedFlag, content);
   }
 
   /** With a zero at its end. */

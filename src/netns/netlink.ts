@@ -13,7 +13,7 @@ import {
   socket,
   wouldBlock,
 } from "./libc.ts";
-import type { Namespace } from "./namespace.ts";
+import type { Network } from "./namespace.ts";
 import { errnoOf, flags, messageHeader, messages, types } from "./netlink-layout.ts";
 
 export const NETLINK_ROUTE = 0;
@@ -47,7 +47,7 @@ export class NetlinkSocket {
    * @param room bytes of the largest datagram that is expected: what is beyond is cut off
    * @throws SystemError
    */
-  constructor(protocol: number, namespace: Pick<Namespace, "run">, room = 16_384) {
+  constructor(protocol: number, namespace: Network, room = 16_384) {
     this.#buffer = Buffer.alloc(room);
     this.fd = namespace.run<number>(() => socket(AF_NETLINK, SOCK_RAW, protocol));
     bind(this.fd, new ByteWriter().u16(AF_NETLINK).u16(0).u32(0).u32(0).finish());
@@ -120,6 +120,22 @@ export class NetlinkSocket {
   receive(): Buffer | null {
     const length = receive(this.fd, this.#buffer);
     return length === wouldBlock ? null : this.#buffer.subarray(0, length);
+  }
+
+  /** Every datagram that is there now, each valid until the next. @param lost called where the kernel had to throw some away */
+  *datagrams(lost: () => void): Generator<Buffer> {
+    for (;;) {
+      let datagram: Buffer | null;
+      try {
+        datagram = this.receive();
+      } catch (error) {
+        if (!(error instanceof SystemError && error.code === "ENOBUFS")) throw error;
+        lost();
+        continue;
+      }
+      if (datagram === null) return;
+      yield datagram;
+    }
   }
 
   /** The next datagram, of what was asked for. @throws where there is none */

@@ -6,12 +6,11 @@
  */
 import { addressBytes, type Family, familyBits } from "../net/address.ts";
 import { type PortProtocol, protocolNumbers } from "../net/ports.ts";
-import { int } from "../netns/libc.ts";
 import { flags, mostNested } from "../netns/netlink-layout.ts";
 import type { Command, Element, ElementsCommand, Key } from "./commands.ts";
-import { counterObject, verdictCode, writeNumber, writeRule, writeValue, writeVerdict } from "./expressions.ts";
+import { counterObject, verdictCode, writeData, writeNumber, writeRule, writeVerdict } from "./expressions.ts";
 import type { KeyOrder } from "./key-order.ts";
-import { type MessageHead, MessageWriter } from "./nfnetlink.ts";
+import { inet, type MessageHead, MessageWriter, nftables } from "./nfnetlink.ts";
 
 export interface Batch {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -19,8 +18,6 @@ export interface Batch {
   readonly commands: readonly (Command | null)[];
 }
 
-const subsystem = 10; // NFNL_SUBSYS_NFTABLES
-const inet = 1; // NFPROTO_INET
 const batchBegin = 0x10; // NFNL_MSG_BATCH_BEGIN
 const batchEnd = 0x11; // NFNL_MSG_BATCH_END
 
@@ -50,12 +47,12 @@ export function batchOf(commands: readonly Command[], table: string, order: KeyO
     out.message({ ...head, sequence: said.length }, content);
     said.push(command);
   };
-  const limit = { flags: flags.request, family: 0, resource: subsystem };
+  const limit = { flags: flags.request, family: 0, resource: nftables };
   out.rewind(0); // after an error something may be left
   say(null, { ...limit, type: batchBegin });
   for (const command of commands) {
     write(command, order, (type, own, content) => {
-      say(command, { type: subsystem * 256 + type, flags: flags.request | own, family: inet }, () => {
+      say(command, { type: nftables * 256 + type, flags: flags.request | own, family: inet }, () => {
         out.text(1, table); // NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_OBJ_TABLE, NFTA_SET_ELEM_LIST_TABLE
         content();
       });
@@ -157,50 +154,57 @@ const intervalEnd = 1; // NFT_SET_ELEM_INTERVAL_END
 function writePart({ key, side, value, comment }: Part, order: KeyOrder | null): void {
   // NFTA_LIST_ELEM
   out.nested(1, () => {
-    writeValue(out, 1, keyBytes(key, side, order)); // NFTA_SET_ELEM_KEY
-    if (key.kind === "ports") writeValue(out, 10, keyBytes(key, "last", order)); // NFTA_SET_ELEM_KEY_END
+    writeData(out, 1, () => writeKey(key, side, order)); // NFTA_SET_ELEM_KEY
+    if (key.kind === "ports") writeData(out, 10, () => writeKey(key, "last", order)); // NFTA_SET_ELEM_KEY_END
     // NFTA_SET_ELEM_DATA
     if (value !== undefined) {
       if ("chain" in value) writeVerdict(out, 2, verdictCode.goto, value.chain);
       else writeNumber(out, 2, value.number);
     }
     if (side === "after") out.number32(3, intervalEnd); // NFTA_SET_ELEM_FLAGS
-    const kept: Uint8Array[] = [];
-    if (comment !== undefined) kept.push(userData(0, Buffer.from(`${comment}\0`, "latin1"))); // NFTNL_UDATA_SET_ELEM_COMMENT
-    if (isOpen(key)) kept.push(userData(1, int(1))); // NFTNL_UDATA_SET_ELEM_FLAGS: that it has no end
-    if (kept.length > 0) out.attribute(6, Buffer.concat(kept)); // NFTA_SET_ELEM_USERDATA
+    if (comment !== undefined || isOpen(key)) out.written(6, () => writeKept(key, comment)); // NFTA_SET_ELEM_USERDATA
   });
 }
 
-/** What the kernel keeps for nft. */
-const userData = (type: number, content: Uint8Array): Uint8Array =>
-  Buffer.concat([Uint8Array.of(type, content.length), content]);
+/** What the kernel keeps for nft: types, lengths and contents. */
+function writeKept(key: Key, comment: string | undefined): void {
+  // NFTNL_UDATA_SET_ELEM_COMMENT, with a zero at its end
+  if (comment !== undefined) {
+    out
+      .u8(0)
+      .u8(comment.length + 1)
+      .latin1(comment)
+      .u8(0);
+  }
+  if (isOpen(key)) out.u8(1).u8(4).u32(1); // NFTNL_UDATA_SET_ELEM_FLAGS: that it has no end
+}
 
 /** Each part of a key has a multiple of 4 bytes. Numbers are in the machine's byte order, as `meta priority` is, where nothing is said. */
-function keyBytes(key: Key, side: Side, order: KeyOrder | null): Uint8Array {
+function writeKey(key: Key, side: Side, order: KeyOrder | null): void {
   switch (key.kind) {
     case "number":
-      return int(key.number);
+      out.u32(key.number);
+      break;
     case "protocol":
-      return Buffer.concat([int(key.number), Uint8Array.of(protocolNumbers[key.protocol], 0, 0, 0)]);
+      out.u32(key.number).u8(protocolNumbers[key.protocol]).pad();
+      break;
     case "port":
-      return portBytes(int(key.number), key.protocol, key.port);
-    case "ports": {
-      const number = order === "host" ? int(key.number) : networkBytes32(key.number);
-      return portBytes(number, key.protocol, side === "first" ? key.start : key.end);
-    }
+      out.u32(key.number);
+      writePort(key.protocol, key.port);
+      break;
+    case "ports":
+      if (order === "host") out.u32(key.number);
+      else out.network32(key.number);
+      writePort(key.protocol, side === "first" ? key.start : key.end);
+      break;
     case "address":
-      return addressBytes(key.address);
+      out.bytes(addressBytes(key.address));
+      break;
     case "addresses":
-      return addressBytes({ family: key.family, value: side === "first" ? key.start : key.end + 1n });
+      out.bytes(addressBytes({ family: key.family, value: side === "first" ? key.start : key.end + 1n }));
+      break;
   }
 }
 
-function networkBytes32(value: number): Uint8Array {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-const portBytes = (number: Uint8Array, protocol: PortProtocol, port: number): Uint8Array =>
-  Buffer.concat([number, Uint8Array.of(protocolNumbers[protocol], 0, 0, 0, port >> 8, port & 255, 0, 0)]);
+const writePort = (protocol: PortProtocol, port: number): void =>
+  void out.u8(protocolNumbers[protocol]).pad().network16(port).pad();

@@ -2,7 +2,8 @@
  * Entries of connection tracking: clearing bits of their marks, and removing them. Calls block their thread: used in
  * `kernel-worker.ts` only.
  */
-import { addressBytes, parseAddress } from "../net/address.ts";
+import { addressBytes } from "../netns/bytes.ts";
+import { AF_INET, AF_INET6 } from "../netns/libc.ts";
 import { type AttributeWriter, attributes, contentOf } from "../netns/netlink-layout.ts";
 import { type Ask, Netfilter } from "./netfilter.ts";
 
@@ -73,7 +74,7 @@ const askedSingly = 16;
  * @throws where ctnetlink is missing or refuses, and when the table never holds still
  */
 export function forgetFlows(addresses: readonly string[]): number {
-  const own = addresses.map(bytesOf);
+  const own = addresses.map((address) => Buffer.from(addressBytes(address)));
   const wanted = new Set(own.map((bytes) => bytes.toString("hex")));
   const dumps: Ask[] =
     own.length > askedSingly
@@ -101,16 +102,10 @@ export function forgetFlows(addresses: readonly string[]): number {
   });
 }
 
-function bytesOf(text: string): Buffer {
-  const parsed = parseAddress(text);
-  if (parsed === null) throw new Error(`not an address: ${text}`);
-  return Buffer.from(addressBytes(parsed));
-}
-
-// CTA_IP_V4_SRC, CTA_IP_V6_SRC; AF_INET, AF_INET6
+// CTA_IP_V4_SRC, CTA_IP_V6_SRC
 const sources: ReadonlyMap<number, { readonly type: number; readonly family: number }> = new Map([
-  [4, { type: 1, family: 2 }],
-  [16, { type: 3, family: 10 }],
+  [4, { type: 1, family: AF_INET }],
+  [16, { type: 3, family: AF_INET6 }],
 ]);
 
 /** A dump of the flows whose tuple of one side (`original`, `reply`) has this source. */

@@ -9,9 +9,9 @@ export function writeRule(out: AttributeWriter, rule: Rule): void {
   for (const statement of rule) writeStatement(out, statement);
 }
 
-/** NFTA_DATA_VALUE */
-export const writeValue = (out: AttributeWriter, type: number, bytes: Uint8Array): void =>
-  out.nested(type, () => out.attribute(1, bytes));
+/** @param content writes what is behind NFTA_DATA_VALUE */
+export const writeData = (out: AttributeWriter, type: number, content: () => void): void =>
+  out.nested(type, () => out.written(1, content));
 export const writeNumber = (out: AttributeWriter, type: number, number: number): void =>
   out.nested(type, () => out.hostNumber32(1, number));
 
@@ -93,16 +93,13 @@ function writeStatement(out: AttributeWriter, statement: Statement): void {
         out.text(2, statement.name); // NFTA_OBJREF_IMM_NAME
       });
       break;
-    case "log": {
-      const group = Buffer.alloc(2);
-      group.writeUInt16BE(statement.group);
+    case "log":
       writeExpression(out, "log", () => {
         out.text(2, statement.prefix); // NFTA_LOG_PREFIX
-        out.attribute(1, group); // NFTA_LOG_GROUP
+        out.written(1, () => out.network16(statement.group)); // NFTA_LOG_GROUP
         out.number32(3, statement.snaplen); // NFTA_LOG_SNAPLEN
       });
       break;
-    }
     case "states": {
       const bits = statement.states.reduce((sum, state) => sum | stateBits[state], 0);
       writeLoad(out, "ct", keyOfState);

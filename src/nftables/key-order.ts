@@ -5,12 +5,12 @@
 
 import { type AttributeWriter, attributes, contentOf, eachAttribute, textOf } from "../netns/netlink-layout.ts";
 import { Netfilter } from "./netfilter.ts";
+import { inet, nftables } from "./nfnetlink.ts";
 
 /** `network`: the rule turns them around first. */
 export type KeyOrder = "host" | "network";
 
-const getRule = 0xa07; // NFNL_SUBSYS_NFTABLES, NFT_MSG_GETRULE
-const inet = 1; // NFPROTO_INET
+const getRule = 7; // NFT_MSG_GETRULE
 
 /**
  * Asks the chain's rule, in the thread's network namespace.
@@ -24,7 +24,7 @@ export function keyOrder(table: string, chain: string, set: string): KeyOrder | 
       out.text(1, table); // NFTA_RULE_TABLE
       out.text(2, chain); // NFTA_RULE_CHAIN
     };
-    socket.dump({ type: getRule, family: inet, content }, (_, rule) => {
+    socket.dump({ type: nftables * 256 + getRule, family: inet, content }, (_, rule) => {
       order = orderIn(contentOf(rule.get(4)), set) ?? order; // NFTA_RULE_EXPRESSIONS
     });
   });

@@ -1,4 +1,5 @@
 /** Netlink to netfilter: dumps, and one request after another. Calls block their thread: used in `kernel-worker.ts` only. */
+import { ownNetwork } from "../netns/namespace.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "../netns/netlink.ts";
 import { attributes, errnoOf, flags, type Message, messages, types } from "../netns/netlink-layout.ts";
 import { familyHeader, MessageWriter } from "./nfnetlink.ts";
@@ -11,8 +12,7 @@ export interface Ask {
 }
 
 /** A socket in the thread's network namespace. @throws SystemError */
-export const netfilterSocket = (): NetlinkSocket =>
-  new NetlinkSocket(NETLINK_NETFILTER, { run: (work) => work() }, 1 << 17);
+export const netfilterSocket = (): NetlinkSocket => new NetlinkSocket(NETLINK_NETFILTER, ownNetwork, 1 << 17);
 
 const noEntry = 2; // ENOENT
 

@@ -1,5 +1,5 @@
 /** A netlink socket to nf_tables that transactions are sent on. Calls block their thread: used in `kernel-worker.ts` only. */
-import { errorName, SystemError } from "../netns/libc.ts";
+import { errorName } from "../netns/libc.ts";
 import { attributes, errnoOf, messages, textOf, types } from "../netns/netlink-layout.ts";
 import { netfilterSocket } from "./netfilter.ts";
 
@@ -34,7 +34,10 @@ export class NfTables {
     this.#socket.send(batch);
     let taken = false;
     let refusal: BatchRefusal | null = null;
-    for (let answers = this.#receive(); answers !== null; answers = this.#receive()) {
+    const lost = (): never => {
+      throw new Error("nf_tables: answers were lost");
+    };
+    for (const answers of this.#socket.datagrams(lost)) {
       for (const { type, sequence, body } of messages(answers)) {
         if (type !== types.error) continue;
         const errno = errnoOf(body);
@@ -48,15 +51,6 @@ export class NfTables {
 
   close(): void {
     this.#socket.close();
-  }
-
-  #receive(): Buffer | null {
-    try {
-      return this.#socket.receive();
-    } catch (error) {
-      if (error instanceof SystemError && error.code === "ENOBUFS") throw new Error("nf_tables: answers were lost");
-      throw error;
-    }
   }
 }
 

@@ -1,5 +1,8 @@
 /** Messages to netfilter: linux/netfilter/nfnetlink.h. Attribute contents are in network byte order where nothing else is said. */
-import { AttributeWriter, flags, messageHeader } from "../netns/netlink-layout.ts";
+import { AttributeWriter, flags } from "../netns/netlink-layout.ts";
+
+export const nftables = 10; // NFNL_SUBSYS_NFTABLES
+export const inet = 1; // NFPROTO_INET
 
 export interface MessageHead {
   /** The subsystem's number in the upper byte. */
@@ -17,8 +20,8 @@ export const familyHeader = 4;
 
 /** Writes messages, one after another, into memory that is used again: a change of a policy takes hundreds of attributes. */
 export class MessageWriter extends AttributeWriter {
-  /** Where the message that was written last begins. */
-  #latest = 0;
+  /** The message that was written last: where its flags are, and which. */
+  #latest = { at: 0, flags: 0 };
 
   /** @param content writes the attributes */
   message(
@@ -26,19 +29,20 @@ export class MessageWriter extends AttributeWriter {
     content: () => void = () => undefined,
   ): void {
     const start = this.length;
-    this.u32(0).u16(type).u16(own);
+    this.u32(0).u16(type);
+    const latest = { at: this.length, flags: own };
+    this.u16(own);
     this.u32(sequence).u32(0); // the port: the kernel knows it
     this.u8(family).u8(0); // NFNETLINK_V0
-    this.u8(resource >> 8).u8(resource & 255);
+    this.network16(resource);
     content();
     this.setU32(start, this.length - start);
-    this.#latest = start;
+    this.#latest = latest;
   }
 
   /** Asks for an answer to the message that was written last. */
   acknowledge(): void {
-    const at = this.#latest + messageHeader - 10; // nlmsg_flags
-    this.setU16(at, this.getU16(at) | flags.acknowledge);
+    this.setU16(this.#latest.at, this.#latest.flags | flags.acknowledge);
   }
 
   /** A copy of what was written since the last call. */

@@ -7,14 +7,12 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import koffi from "koffi";
-import { littleEndian, SystemError } from "../netns/libc.ts";
+import { littleEndian } from "../netns/libc.ts";
 import { attributes, messages, textOf } from "../netns/netlink-layout.ts";
 import { netfilterSocket } from "./netfilter.ts";
-import { familyHeader } from "./nfnetlink.ts";
+import { familyHeader, inet, nftables } from "./nfnetlink.ts";
 
-const subsystem = 10; // NFNL_SUBSYS_NFTABLES
 const group = 7; // NFNLGRP_NFTABLES
-const inet = 1; // NFPROTO_INET
 const nameAttribute = 1; // of tables themselves, and the table of everything else
 
 koffi.struct("bulkhead_sock_fprog", { len: "uint16_t", filter: "uint8_t *" });
@@ -91,22 +89,17 @@ export class TableWatch {
   /** Has another program changed the table since the last look? To be called in the network namespace of the table. */
   look(): boolean {
     let changed = false;
-    for (;;) {
-      let said: Buffer | null;
-      try {
-        said = this.#socket.receive();
-      } catch (error) {
-        if (!(error instanceof SystemError && error.code === "ENOBUFS")) throw error;
-        changed = true; // it may have been among what was lost
-        continue;
-      }
-      if (said === null) return changed;
+    const lost = (): void => {
+      changed = true; // it may have been among that
+    };
+    for (const said of this.#socket.datagrams(lost)) {
       for (const { type, port, body } of messages(said)) {
-        if (changed || type >> 8 !== subsystem || body[0] !== inet) continue;
+        if (changed || type >> 8 !== nftables || body[0] !== inet) continue;
         const name = textOf(attributes(body.subarray(familyHeader)).get(nameAttribute));
         if (name === this.#table) changed = !this.#isOwn(port);
       }
     }
+    return changed;
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 /** Objects for tests, every field filled in: what a test does not say is as plain as it can be. All are in `shop`. */
 import { namespaceNameLabel } from "./model/labels.ts";
-import type { NetworkPolicy, NetworkPolicySpec } from "./model/policy.ts";
+import type { ClusterPolicy, ClusterPolicySpec, NetworkPolicy, NetworkPolicySpec } from "./model/policy.ts";
 import type { Namespace, Node, Pod, Service } from "./model/world.ts";
 
 /** A pod of its own, without address and node. */
@@ -51,6 +51,14 @@ export const serviceNamed = (name: string, more: Partial<Service> = {}): Service
   endpoints: [],
   source: null,
   ...more,
+});
+
+/** Of the Admin tier, on all pods. */
+export const clusterPolicyNamed = (name: string, spec: Partial<ClusterPolicySpec>): ClusterPolicy => ({
+  kind: "ClusterNetworkPolicy",
+  metadata: { namespace: "", name },
+  spec: { tier: "Admin", priority: 1, subject: { namespaces: {} }, ...spec },
+  source: null,
 });
 
 export const policyNamed = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({

@@ -316,18 +316,9 @@ export class Prober {
   }
 
   #readDrops(node: string, log: NetlinkSocket): void {
-    for (;;) {
-      let datagram: Uint8Array | null;
-      try {
-        datagram = log.receive();
-      } catch (error) {
-        if (!(error instanceof SystemError && error.code === "ENOBUFS")) throw error;
-        this.#overruns++;
-        continue;
-      }
-      if (datagram === null) return;
+    const lost = (): void => void this.#overruns++;
+    for (const datagram of log.datagrams(lost))
       for (const record of parseLog(datagram)) this.#dropped({ node, record });
-    }
   }
 
   #dropped(drop: Drop): void {

@@ -1,12 +1,12 @@
 /** Has this node what the agent needs, and what else is on it? Nothing is changed. */
 import { readFileSync } from "node:fs";
 import type { Connection } from "../../kube/connection.ts";
+import { type Network, ownNetwork } from "../../netns/namespace.ts";
 import { openRunner, type Runner } from "../../nftables/runner.ts";
 import { bridgeCondition, lookAtBridges } from "../bridge.ts";
 import type { Condition } from "../condition.ts";
 import { ipvsCondition } from "../hook-watch.ts";
 import { messageOf } from "../log.ts";
-import { type Network, ownNetwork } from "../network.ts";
 import { lookAtCluster } from "./cluster.ts";
 import { findEngines, tablesAndChains } from "./engines.ts";
 import { type Finding, ok, problem, skipped, unknown } from "./finding.ts";

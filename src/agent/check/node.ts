@@ -3,12 +3,12 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { bindRequests } from "../../flows/nflog.ts";
+import type { Network } from "../../netns/namespace.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "../../netns/netlink.ts";
 import { untrusted } from "../../nftables/epoch.ts";
 import type { Runner } from "../../nftables/runner.ts";
 import { defaultTableOptions, hooks, skeleton } from "../../nftables/skeleton.ts";
 import { messageOf } from "../log.ts";
-import type { Network } from "../network.ts";
 import { type Finding, ok, problem, unknown } from "./finding.ts";
 
 /** What kube-proxy's nftables mode asks for too. */

@@ -205,7 +205,7 @@ async function enforce(options: AgentCommandOptions, io: Io): Promise<ExitCode> 
   const { runAgent } = await import("../../agent/agent.ts");
   const { openRunner } = await import("../../nftables/runner.ts");
   const { EventWriter, followCluster, openClient } = await import("../../kube/index.ts");
-  const { ownNetwork } = await import("../../agent/network.ts");
+  const { ownNetwork } = await import("../../netns/namespace.ts");
   io.signal.addEventListener("abort", () => log.info({}, "stopping"), { once: true });
   const client = openClient(connection);
   const events = new EventWriter(client, { node: agent.node });

@@ -8,7 +8,7 @@ import type { Labels } from "../model/labels.ts";
 import { type NetworkPolicySpec, type Policy, policyRef } from "../model/policy.ts";
 import { directions } from "../model/verdict.ts";
 import { emptyWorld, type Pod, type World } from "../model/world.ts";
-import { podNamed, policyNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
+import { clusterPolicyNamed, podNamed, policyNamed, shopNamespace, templateNamed } from "../objects.arbitrary.ts";
 import { arbitraryWorld } from "../world.arbitrary.ts";
 import { type AskOptions, ask } from "./ask.ts";
 import { endPods } from "./brute-force.arbitrary.ts";
@@ -138,24 +138,14 @@ describe("explain", () => {
   });
 
   test("also where the pairs of a question are decided by policies of different tiers", () => {
-    const networks = (cidr: string) => [{ networks: [cidr] }];
-    const cluster = (name: string, tier: "Admin" | "Baseline", cidr: string): Policy => ({
-      kind: "ClusterNetworkPolicy",
-      metadata: { name, namespace: "" },
-      spec: {
-        tier,
-        priority: 0,
-        subject: { namespaces: {} },
-        egress: [{ action: "Deny", to: networks(cidr) }],
-      },
-      source: null,
-    });
+    const denies = (name: string, tier: string, cidr: string): Policy =>
+      clusterPolicyNamed(name, { tier, egress: [{ action: "Deny", to: [{ networks: [cidr] }] }] });
     const world: World = {
       ...emptyWorld,
       nodes: [{ name: "n2", labels: {}, ips: ["172.18.0.12", "192.0.2.12"], podCIDRs: [], source: null }],
       namespaces: [shopNamespace],
       pods: [podNamed("web", { ips: ["10.244.1.2"], node: "n1" })],
-      policies: [cluster("admin", "Admin", "192.0.2.0/24"), cluster("base", "Baseline", "172.18.0.0/16")],
+      policies: [denies("admin", "Admin", "192.0.2.0/24"), denies("base", "Baseline", "172.18.0.0/16")],
     };
     const before = explained(compile(world), {
       from: { kind: "pod", namespace: "shop", name: "web" },
@@ -305,20 +295,14 @@ describe("explain", () => {
     });
 
     test("a cluster rule that denies is passed just before it", () => {
-      const world = shop({
-        kind: "ClusterNetworkPolicy",
-        metadata: { name: "guard", namespace: "" },
-        spec: {
-          tier: "Admin",
-          priority: 1,
-          subject: { namespaces: {} },
+      const world = shop(
+        clusterPolicyNamed("guard", {
           ingress: [
             { action: "Accept", from: [{ namespaces: { matchLabels: { none: "such" } } }] },
             { action: "Deny", from: [{ namespaces: {} }] },
           ],
-        },
-        source: null,
-      });
+        }),
+      );
       expect(changeOf(world, "web", "db")).toMatchObject([
         { op: "add-rule", path: "spec.ingress[1]", value: { action: "Pass" } },
       ]);

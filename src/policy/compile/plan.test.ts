@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { ClusterPolicy, ClusterPolicyKind, ClusterRule, NetworkPolicy, Policy } from "../model/policy.ts";
 import type { Pod, World } from "../model/world.ts";
-import { nodeNamed, podNamed, policyNamed, shopNamespace } from "../objects.arbitrary.ts";
+import { clusterPolicyNamed, nodeNamed, podNamed, policyNamed, shopNamespace } from "../objects.arbitrary.ts";
 import { compile } from "./live-plan.ts";
 import type { Plan } from "./plan.ts";
 
@@ -161,18 +161,11 @@ test("policies without a subject pod do not show", () => {
 });
 
 test("who leaves a policy that nobody else is under is no peer of it when others come (fast-check seed 978555358)", () => {
-  const apart: ClusterPolicy = {
-    kind: "ClusterNetworkPolicy",
-    metadata: { name: "apart", namespace: "" },
-    spec: {
-      tier: "Admin",
-      priority: 0,
-      subject: { namespaces: { matchLabels: { team: "red" } } },
-      egress: [{ action: "Deny", to: [{ namespaces: { matchLabels: { team: "red" } } }] }],
-    },
-    source: null,
-  };
   const red = { team: "red" };
+  const apart = clusterPolicyNamed("apart", {
+    subject: { namespaces: { matchLabels: red } },
+    egress: [{ action: "Deny", to: [{ namespaces: { matchLabels: red } }] }],
+  });
   const other = { ...shopNamespace, name: "stock", labels: {} };
   const pods = [podNamed("db"), podNamed("web", { namespace: "stock" })];
   // The second policy keeps the pod in a group of its own.

@@ -1,10 +1,10 @@
 /** Where policies do not apply, and what an end means. */
 import { describe, expect, test } from "vitest";
 import { compile } from "../compile/live-plan.ts";
-import type { ClusterPolicy, NetworkPolicy } from "../model/policy.ts";
+import type { NetworkPolicy } from "../model/policy.ts";
 import type { End } from "../model/verdict.ts";
 import type { Node, Pod, World } from "../model/world.ts";
-import { podNamed } from "../objects.arbitrary.ts";
+import { clusterPolicyNamed, podNamed } from "../objects.arbitrary.ts";
 import { allowedPorts, endOfAddress, evaluate } from "./evaluate.ts";
 
 const pod = (name: string, node: string | null, ip: string, more: Partial<Pod> = {}): Pod =>
@@ -70,17 +70,9 @@ describe("egress, ingress under deny-all", () => {
 });
 
 test("a node peer covers every address of the node and its hostNetwork pods, whatever is dialled (C8.5)", () => {
-  const open: ClusterPolicy = {
-    kind: "ClusterNetworkPolicy",
-    metadata: { name: "nodes", namespace: "" },
-    spec: {
-      tier: "Admin",
-      priority: 1,
-      subject: { namespaces: {} },
-      egress: [{ action: "Accept", to: [{ nodes: { matchLabels: { name: "n1" } } }] }],
-    },
-    source: null,
-  };
+  const open = clusterPolicyNamed("nodes", {
+    egress: [{ action: "Accept", to: [{ nodes: { matchLabels: { name: "n1" } } }] }],
+  });
   const opened = compile({ ...world, policies: [denyAll, open] });
   const ports = (to: End): string => allowedPorts(opened, podEnd(b), to, "IPv4").key;
   for (const to of [nodeEnd(n1), addressEnd("192.0.2.11"), podEnd(host)])

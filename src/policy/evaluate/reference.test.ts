@@ -6,10 +6,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cidrContains, parseAddress, parseCidr } from "../../net/address.ts";
 import type { Labels } from "../model/labels.ts";
-import type { ClusterPolicySpec, NetworkPolicySpec, Policy } from "../model/policy.ts";
+import type { NetworkPolicySpec, Policy } from "../model/policy.ts";
 import type { Decision, End } from "../model/verdict.ts";
 import { emptyWorld, type Pod, type World } from "../model/world.ts";
-import { podNamed } from "../objects.arbitrary.ts";
+import { clusterPolicyNamed, podNamed } from "../objects.arbitrary.ts";
 import { compileSelector } from "../select/selector.ts";
 import { referenceVerdict } from "./reference.ts";
 
@@ -20,13 +20,6 @@ const networkPolicy = (spec: NetworkPolicySpec): Policy => ({
   kind: "NetworkPolicy",
   metadata: { namespace: "x", name: "p" },
   spec,
-  source: null,
-});
-
-const clusterPolicy = (name: string, spec: Partial<ClusterPolicySpec>): Policy => ({
-  kind: "ClusterNetworkPolicy",
-  metadata: { namespace: "", name },
-  spec: { tier: "Admin", priority: 1, subject: { namespaces: {} }, ...spec },
   source: null,
 });
 
@@ -194,7 +187,7 @@ describe("decisions", () => {
 
   test("networks of one peer cover a pod without address together", () => {
     const deny = (networks: readonly string[]) =>
-      clusterPolicy("c", { egress: [{ action: "Deny", to: [{ networks }] }] });
+      clusterPolicyNamed("c", { egress: [{ action: "Deny", to: [{ networks }] }] });
     expect(egress(template, { policies: [deny(["0.0.0.0/1", "128.0.0.0/1"])] }).verdict).toBe("deny");
     expect(egress(template, { policies: [deny(["0.0.0.0/1", "128.0.0.0/2"])] }).verdict).toBe("allow");
   });
@@ -203,7 +196,7 @@ describe("decisions", () => {
     const subject = { pods: { podSelector: { matchExpressions: [{ key: "a", operator: "like" }] } } };
     const rule = (action: string) => ({ action, to: [{ networks: ["203.0.113.0/24"] }] });
     const tiers = (action: string, address: string) =>
-      egress(toAddress(address), { policies: [clusterPolicy("c", { subject, egress: [rule(action)] })] });
+      egress(toAddress(address), { policies: [clusterPolicyNamed("c", { subject, egress: [rule(action)] })] });
     expect(tiers("Deny", "203.0.113.9")).toMatchObject({ verdict: "deny", tier: "Admin" });
     expect(tiers("Pass", "203.0.113.9")).toMatchObject({ verdict: "deny", reasons: [{ action: "Deny" }] });
     expect(tiers("Accept", "203.0.113.9")).toMatchObject({ verdict: "allow", tier: "Default" });
@@ -219,9 +212,11 @@ describe("decisions", () => {
       spec: { priority: 1, subject: { namespaces: {} }, ...deny },
       source: null,
     };
-    expect(first(clusterPolicy("b", deny), clusterPolicy("a", deny), clusterPolicy("B", deny))?.name).toBe("B");
-    expect(first(older, clusterPolicy("b", deny))?.kind).toBe("ClusterNetworkPolicy");
-    expect(first(older, clusterPolicy("b", { priority: 2, ...deny }))?.kind).toBe("AdminNetworkPolicy");
+    expect(
+      first(clusterPolicyNamed("b", deny), clusterPolicyNamed("a", deny), clusterPolicyNamed("B", deny))?.name,
+    ).toBe("B");
+    expect(first(older, clusterPolicyNamed("b", deny))?.kind).toBe("ClusterNetworkPolicy");
+    expect(first(older, clusterPolicyNamed("b", { priority: 2, ...deny }))?.kind).toBe("AdminNetworkPolicy");
   });
 
   test("an address that a pod or a node has means it", () => {
@@ -234,7 +229,7 @@ describe("decisions", () => {
     expect(egress(toAddress("10.244.0.2"), { pods: [server], policies: [onlyServer] }).verdict).toBe("allow");
     const finished = { ...server, phase: "Succeeded" as const };
     expect(egress(toAddress("10.244.0.2"), { pods: [finished], policies: [onlyServer] }).verdict).toBe("deny");
-    const nodes = clusterPolicy("c", { egress: [{ action: "Deny", to: [{ nodes: {} }] }] });
+    const nodes = clusterPolicyNamed("c", { egress: [{ action: "Deny", to: [{ nodes: {} }] }] });
     expect(egress(toAddress("192.0.2.2"), { nodes: [node], policies: [nodes] }).verdict).toBe("deny");
   });
 });
