@@ -254,6 +254,50 @@ describeKernel("enforcer", () => {
     });
   });
 
+  test("both families of a pod change in one transaction", async () => {
+    const own = observed(stage.runner);
+    await enforcing(
+      [],
+      async (enforcer, plan) => {
+        own.sent.length = 0;
+        await put(enforcer, plan, policyNamed("p", only("a", "b")));
+        const dispatching = own.sent.filter((script) => /element inet bulkhead i_subject[46]/.test(script));
+        expect(dispatching).toHaveLength(1);
+        for (const ip of ["10.244.1.2", "fd00:244:1::2"]) expect(dispatching[0]).toContain(`${ip} : goto i_`);
+      },
+      { runner: own },
+    );
+  });
+
+  test.each([
+    { markShift: 0, epochBits: 8, ours: "0x000000ff", others: "0xffffff00", bits: "0xa0b0c000" },
+    { markShift: 20, epochBits: 4, ours: "0x00f00000", others: "0xff0fffff", bits: "0xa00b000c" },
+  ])("marks of $epochBits bits from bit $markShift on: flows are cut, others' bits stay", async (where) => {
+    const { markShift, epochBits, ours, others, bits } = where;
+    const chain = (name: string, priority: number, rule: string): string =>
+      `chain ${name} {\ntype filter hook forward priority ${priority}; policy accept;\n${rule}\n}\n`;
+    const marking = chain("before", -6, `ct mark set ct mark & ${ours} | ${bits}`);
+    const seeing = chain("after", -4, `ct mark & ${others} == ${bits} ct mark & ${ours} != 0x0 counter`);
+    await stage.runner.run(`table inet other {\n${marking}${seeing}}\n`);
+    try {
+      await enforcing(
+        [policyNamed("p", only("a", "b"))],
+        async (enforcer, plan) => {
+          const flow = udp(seat("b"), seat("a"));
+          for (let i = 0; i < 3; i++) expect(await flow.there()).toBe(true);
+          expect(await stage.runner.run("list chain inet other after")).toContain("counter packets 3 ");
+          await put(enforcer, plan, policyNamed("p", only("a", "c")));
+          expect(await flow.there()).toBe(false);
+          expect(await flow.back()).toBe(false);
+          flow.close();
+        },
+        { markShift, epochBits },
+      );
+    } finally {
+      await stage.runner.run("delete table inet other\n");
+    }
+  });
+
   describeKernel("with epochs of 3 bits", () => {
     /** Allows a flow, closes it while it is idle, and closes other things until the numbers have gone round. */
     async function wrap(clearMarks: Runner["clearMarks"] | undefined): Promise<boolean> {
