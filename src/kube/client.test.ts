@@ -1,6 +1,7 @@
 import http from "node:http";
 import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
 import { makeCertificate } from "./certificate.arbitrary.ts";
@@ -95,6 +96,33 @@ describe.each(kinds)("%s", (_, options) => {
     await expect(client.get(pods)).rejects.toMatchObject({ name: "NetworkError" });
     await expect(client.get(pods)).rejects.toThrow("the answer to list pods is no JSON");
     await client.get(pods); // and goes on
+  });
+
+  test("an answer that came before anyone read it is whole; one that broke off is none", async () => {
+    const server = await serve(options);
+    const client = open(server.connection);
+    server.put(pods, { metadata: { name: "a", uid: "1" } });
+    const readLate = async (): Promise<unknown> => {
+      const body = await client.stream(pods, {});
+      await sleep(50); // that is what makes the difference, in Node 24.20 and above
+      const parts: Buffer[] = [];
+      for await (const part of body) parts.push(part);
+      return JSON.parse(Buffer.concat(parts).toString());
+    };
+    expect(await readLate()).toMatchObject({ items: [{ metadata: { name: "a" } }] });
+    server.fail(pods, { kind: "reset", after: 10 });
+    await expect(readLate()).rejects.toMatchObject({ name: "NetworkError" });
+  });
+
+  test("a client that is closed breaks off what has not ended", async () => {
+    const server = await serve(options);
+    const client = open(server.connection);
+    const watch = await client.stream(pods, { watch: true });
+    client.close();
+    const read = async (): Promise<void> => {
+      for await (const _ of watch);
+    };
+    await expect(read()).rejects.toMatchObject({ name: "NetworkError" });
   });
 
   test("a server that comes back", async () => {

@@ -135,9 +135,9 @@ export class FakeServer {
     return this.#watchers.size;
   }
 
-  /** Every connection breaks. */
-  reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+  /** Connections break: all, or those chosen. */
+  reset(isChosen: (socket: Socket) => boolean = () => true): void {
+    for (const socket of this.#sockets) if (isChosen(socket)) socket.resetAndDestroy();
   }
 
   /** Every watch ends, as they do when their time is over. */
@@ -229,7 +229,8 @@ export class FakeServer {
       answer(response, 404, { kind: "Status", code: 404, reason: "NotFound", message });
       return;
     }
-    const out = new Faulty(response, fault);
+    const client = request.socket.remotePort;
+    const out = new Faulty(response, fault, () => this.reset(({ remotePort }) => remotePort === client));
     if (url.searchParams.has("watch")) this.#watch(url, out);
     else this.#list(url, out);
   }
@@ -314,13 +315,15 @@ function answer(response: Response, status: number, body: unknown): void {
 class Faulty {
   readonly #response: http.ServerResponse;
   readonly #fault: Fault | null;
+  readonly #reset: () => void;
   #sent = 0;
   #garbled = false;
   #over = false;
 
-  constructor(response: Response, fault: Fault | null) {
+  constructor(response: Response, fault: Fault | null, reset: () => void) {
     this.#response = response as http.ServerResponse;
     this.#fault = fault;
+    this.#reset = reset;
   }
 
   status(code: number, reason: string, message: string): void {
@@ -344,7 +347,7 @@ class Faulty {
         this.#over = true;
         this.#response.write(text.slice(0, Math.max(left, 0)), () => {
           if (fault.kind === "end") this.#response.end();
-          else (this.#response.socket as Socket | null)?.destroy();
+          else this.#reset();
         });
         return;
       }
