@@ -392,6 +392,7 @@ export class Enforcer {
 
   /** Removes what has been unused since the last look: no packet that set out before is still on its way. */
   #collectLater(): void {
+    if (this.#stopped) return; // another process may keep this table by now
     this.#collection ??= setTimeout(() => {
       this.#collection = undefined;
       void this.#enqueue(async () => {

@@ -1,4 +1,5 @@
 /** Random worlds and changes in a real kernel: every transaction is taken, and a restart reads back what was sent. */
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Namespace } from "../../src/netns/namespace.ts";
@@ -12,6 +13,8 @@ import { defaultTableOptions } from "../../src/nftables/skeleton.ts";
 import type { KernelState } from "../../src/nftables/state.ts";
 import { compile } from "../../src/policy/compile/live-plan.ts";
 import { directions } from "../../src/policy/model/verdict.ts";
+import { emptyWorld } from "../../src/policy/model/world.ts";
+import { podNamed, policyNamed, shopNamespace } from "../../src/policy/objects.arbitrary.ts";
 import { applyToWorld, arbitraryChange, arbitraryWorld } from "../../src/policy/world.arbitrary.ts";
 import { describeKernel, requireKernel } from "./support.ts";
 
@@ -81,7 +84,7 @@ describeKernel("the kernel", () => {
           }
           const settled = async (): Promise<boolean> =>
             JSON.stringify(sizes(await held())) === JSON.stringify(sizes(goalOf(live, node)));
-          for (let i = 0; i < 500 && !(await settled()); i++) await new Promise((resolve) => setTimeout(resolve, 10));
+          for (let i = 0; i < 500 && !(await settled()); i++) await sleep(10);
           expect(sizes(await held())).toEqual(sizes(goalOf(live, node)));
           expect(warnings).toEqual([]);
         } finally {
@@ -90,5 +93,39 @@ describeKernel("the kernel", () => {
       }),
       { numRuns: 40, endOnFailure: true }, // shrinking takes minutes; the seed is printed
     );
+  });
+
+  test("is let alone by an enforcer that was stopped while it had garbage to collect", async () => {
+    const selector = { podSelector: { matchLabels: { app: "a" } } };
+    const policy = (port: number) => policyNamed("in", { ...selector, ingress: [{ ports: [{ port }] }] });
+    const live = compile({
+      ...emptyWorld,
+      nodes: [{ name: "n1", labels: {}, ips: ["172.18.0.11"], podCIDRs: [], source: null }],
+      namespaces: [shopNamespace],
+      pods: [podNamed("a", { ips: ["10.244.1.2"], node: "n1" })],
+      policies: [policy(1)],
+    });
+    const gate = Promise.withResolvers<void>();
+    let isHeld = false;
+    let commits = 0;
+    const commit: Runner["commit"] = async (commands, table) => {
+      if (isHeld) await gate.promise;
+      commits++;
+      await runner.commit(commands, table);
+    };
+    const enforcer = await Enforcer.start(live, { node: "n1", runner: { ...runner, commit }, collectAfter: 1 });
+    const change = (port: number) =>
+      enforcer.apply(live, live.apply([{ op: "put", kind: "policy", object: policy(port) }]));
+    await change(2);
+    isHeld = true;
+    const changed = change(3);
+    await sleep(20); // it is time to look for garbage, behind the change
+    const stopped = enforcer.stop();
+    gate.resolve();
+    await Promise.all([changed, stopped]);
+    const before = commits;
+    await sleep(50);
+    expect(commits).toBe(before);
+    await enforcer.remove();
   });
 });
