@@ -42,7 +42,7 @@ const atMost = (value: number): Target => ({ atMost: value });
 const ms = (value: number): string => `${value.toFixed(2)} ms`;
 
 export function roundFigures(about: About, results: RoundResults): Figure[] {
-  const { deny, allow, relabelClose, relabelOpen, udpCut, tcpCut, passages, answer, cpu, flapping } = results;
+  const { deny, allow, relabelClose, relabelOpen, udpCut, tcpCut, passages, answer, cpu, flaps } = results;
   const all = [["median", atMost(5)], ["p95"], ["p99", atMost(25)]] as const;
   const stage = (name: "watch" | "plan" | "kernel"): string => {
     const values = passages.map((one) => one[name]);
@@ -69,9 +69,10 @@ export function roundFigures(about: About, results: RoundResults): Figure[] {
       what: "CPU time of the agent for a change",
     },
     {
-      ...several(about, "flapping", "", [flapping], [["worst"]], { unit: "" })[0]!,
+      ...several(about, "flapping", "", [flaps.length], [["worst"]], { unit: "" })[0]!,
       what: "changes whose verdict came back before it stayed",
       target: atMost(0),
+      ...(flaps.length === 0 ? {} : { detail: flaps.slice(0, 3).join("; ") }),
     },
   ];
 }

@@ -20,8 +20,8 @@ export interface RoundResults {
   readonly passages: readonly Passage[];
   /** ms of CPU time of the agent for one change. */
   readonly cpu: number;
-  /** Packets whose verdict came back after it had changed: must be none. */
-  readonly flapping: number;
+  /** Changes whose verdict came back before it stayed, in words: must be none. */
+  readonly flaps: readonly string[];
   /** ms from sending the request to the API server's answer. */
   readonly answer: readonly number[];
 }
@@ -40,7 +40,7 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
     relabelClose: [] as number[],
     relabelOpen: [] as number[],
     answer: [] as number[],
-    flapping: 0,
+    flaps: [] as string[],
   };
   const fresh = probes.newFlows(client!, server!, 7000);
   const udp = probes.udpFlow(client!, server!, 7001, 7101);
@@ -55,12 +55,14 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
     results.answer.push(answered - asked);
     return answered;
   };
-  const note = async (into: number[], stream: Stream, passes: boolean, answered: number): Promise<void> => {
+  type Kind = "deny" | "allow" | "udpCut" | "tcpCut" | "relabelClose" | "relabelOpen";
+  const note = async (kind: Kind, stream: Stream, passes: boolean, answered: number): Promise<void> => {
     const since = await stream.until(passes);
     if (since === null)
       throw new Error(`${passes ? "an allow" : "a deny"} does not take hold: ${agent.program.tail(5)}`);
-    into.push(since - answered);
-    if (flaps(stream, passes, since)) results.flapping++;
+    results[kind].push(since - answered);
+    const flap = flapBefore(stream, passes, since);
+    if (flap !== null) results.flaps.push(`${kind}, ${(since - answered).toFixed(1)} ms after the answer: ${flap}`);
   };
 
   await fresh.until(true);
@@ -72,13 +74,13 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
     const tcp = await probes.tcpFlow(client!, server!, 7002);
     await tcp.until(true);
     const denied = await change(api.create(policy));
-    await note(results.deny, fresh, false, denied);
-    await note(results.udpCut, udp, false, denied);
-    await note(results.tcpCut, tcp, false, denied);
+    await note("deny", fresh, false, denied);
+    await note("udpCut", udp, false, denied);
+    await note("tcpCut", tcp, false, denied);
     tcp.stop();
     await sleep(pauseBetween);
     const allowed = await change(api.delete(name));
-    await note(results.allow, fresh, true, allowed);
+    await note("allow", fresh, true, allowed);
     await udp.until(true);
     changes += 2;
     await sleep(pauseBetween);
@@ -96,11 +98,12 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
   const labelled = probes.newFlows(client!, other!, 7003);
   const pod = { kind: "Pod", namespace, name: "pod-0" };
   const relabel = (role: string) => change(api.patch(pod, { metadata: { labels: { role } } }));
-  await note([], labelled, true, await relabel("client"));
+  await relabel("client");
+  await labelled.until(true);
   for (let i = 0; i < rounds; i++) {
-    await note(results.relabelClose, labelled, false, await relabel("none"));
+    await note("relabelClose", labelled, false, await relabel("none"));
     await sleep(pauseBetween);
-    await note(results.relabelOpen, labelled, true, await relabel("client"));
+    await note("relabelOpen", labelled, true, await relabel("client"));
     await sleep(pauseBetween);
     changes += 2;
   }
@@ -114,7 +117,9 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
   };
 }
 
-/** In the 5 ms before it changed for good, had the verdict changed already? */
-function flaps(stream: Stream, passes: boolean, since: number): boolean {
-  return stream.packets(since - 5).some(({ sent, arrived }) => sent < since - 1 && (arrived !== null) === passes);
+/** Had the verdict changed in the 5 ms before it changed for good? Those packets then: `+` arrived, `-` did not. */
+function flapBefore(stream: Stream, passes: boolean, since: number): string | null {
+  const packets = stream.packets(since - 5).filter(({ sent }) => sent < since);
+  const isEarly = packets.some(({ sent, arrived }) => sent < since - 1 && (arrived !== null) === passes);
+  return isEarly ? packets.map(({ arrived }) => (arrived === null ? "-" : "+")).join("") : null;
 }
