@@ -19,6 +19,7 @@ import { awaitLock } from "./lock.ts";
 import { type Log, messageOf } from "./log.ts";
 import { openMetrics } from "./metrics.ts";
 import { type PluginOptions, type PluginSide, servePlugin } from "./plugin-side.ts";
+import { rehearse } from "./rehearsal.ts";
 import { watchSources } from "./source-watch.ts";
 import { TableWatch } from "./table-watch.ts";
 import { witnessOf } from "./witness.ts";
@@ -113,6 +114,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps): Promise<
     waitsFor = null;
     try {
       feed = deps.openFeed();
+      await rehearse(); // while the API server works on its answers
       await follow(feed);
     } finally {
       feed?.close();
