@@ -2,7 +2,7 @@
 import { compile } from "../src/policy/compile/live-plan.ts";
 import { namespaceNameLabel } from "../src/policy/model/labels.ts";
 import type { NetworkPolicy } from "../src/policy/model/policy.ts";
-import { emptyWorld, type Pod, type World } from "../src/policy/model/world.ts";
+import { emptyWorld, plainPod, type World } from "../src/policy/model/world.ts";
 import { allot } from "../src/sandbox/allot.ts";
 import { Judge } from "../src/sandbox/judge.ts";
 import { questions } from "../src/sandbox/questions.ts";
@@ -13,22 +13,8 @@ const tiers = 10;
 /** `count` pods in namespaces of ten; each app lets in the app before it, on one port. */
 function world(count: number): World {
   const names = Array.from({ length: Math.ceil(count / tiers) }, (_, i) => `ns-${i}`);
-  const pods = Array.from(
-    { length: count },
-    (_, i): Pod => ({
-      namespace: names[Math.floor(i / tiers)]!,
-      name: `app-${i % tiers}`,
-      labels: { app: `app-${i % tiers}` },
-      ips: [],
-      node: null,
-      hostNetwork: false,
-      phase: "Running",
-      ports: [],
-      workload: { kind: "Pod", name: `app-${i % tiers}` },
-      template: false,
-      replicas: null,
-      source: null,
-    }),
+  const pods = Array.from({ length: count }, (_, i) =>
+    plainPod(names[Math.floor(i / tiers)]!, `app-${i % tiers}`, { labels: { app: `app-${i % tiers}` } }),
   );
   const policies = names.flatMap((namespace) =>
     Array.from(

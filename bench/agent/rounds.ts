@@ -55,15 +55,18 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
     results.answer.push(answered - asked);
     return answered;
   };
-  type Kind = "deny" | "allow" | "udpCut" | "tcpCut" | "relabelClose" | "relabelOpen";
-  const note = async (kind: Kind, stream: Stream, passes: boolean, answered: number): Promise<void> => {
+  type Kind = Exclude<keyof typeof results, "answer" | "flaps">;
+  /** ms from the answer until the change took hold. */
+  const latency = async (kind: Kind, stream: Stream, passes: boolean, answered: number): Promise<number> => {
     const since = await stream.until(passes);
     if (since === null)
       throw new Error(`${passes ? "an allow" : "a deny"} does not take hold: ${agent.program.tail(5)}`);
-    results[kind].push(since - answered);
     const flap = flapBefore(stream, passes, since);
     if (flap !== null) results.flaps.push(`${kind}, ${(since - answered).toFixed(1)} ms after the answer: ${flap}`);
+    return since - answered;
   };
+  const note = async (kind: Kind, ...about: readonly [Stream, boolean, number]): Promise<void> =>
+    void results[kind].push(await latency(kind, ...about));
 
   await fresh.until(true);
   await udp.until(true);
@@ -98,8 +101,7 @@ export async function measureRounds(stage: Stage, rounds: number): Promise<Round
   const labelled = probes.newFlows(client!, other!, 7003);
   const pod = { kind: "Pod", namespace, name: "pod-0" };
   const relabel = (role: string) => change(api.patch(pod, { metadata: { labels: { role } } }));
-  await relabel("client");
-  await labelled.until(true);
+  await latency("relabelOpen", labelled, true, await relabel("client"));
   for (let i = 0; i < rounds; i++) {
     await note("relabelClose", labelled, false, await relabel("none"));
     await sleep(pauseBetween);

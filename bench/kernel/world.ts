@@ -1,7 +1,7 @@
 /** One node of 110 pods under growing numbers of policies. */
 import { namespaceNameLabel } from "../../src/policy/model/labels.ts";
 import type { NetworkPolicy, NetworkPolicyPort, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
-import { emptyWorld, type Pod, type World } from "../../src/policy/model/world.ts";
+import { emptyWorld, type Pod, plainPod, type World } from "../../src/policy/model/world.ts";
 import { allot } from "../../src/sandbox/allot.ts";
 
 export const node = "node-0";
@@ -30,24 +30,14 @@ export const isServer = (pod: Pod): boolean => pod.labels["traffic"] === "server
 function pod(i: number): Pod {
   const at = Math.floor(i / step);
   const busy = i < localPods && i % step === 0 && at < clients + servers;
-  return {
-    namespace,
-    name: `pod-${i}`,
+  return plainPod(namespace, `pod-${i}`, {
     labels: {
       app: `app-${i % localPods}`,
       group: `group-${i % groups}`,
       traffic: busy ? (at % 2 === 0 ? "client" : "server") : "none",
     },
-    ips: [],
     node: i < localPods ? node : "node-1",
-    hostNetwork: false,
-    phase: "Running",
-    ports: [],
-    workload: { kind: "Pod", name: `pod-${i}` },
-    template: false,
-    replicas: null,
-    source: null,
-  };
+  });
 }
 
 const policy = (name: string, spec: NetworkPolicySpec): NetworkPolicy => ({

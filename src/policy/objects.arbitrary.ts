@@ -1,24 +1,11 @@
 /** Objects for tests, every field filled in: what a test does not say is as plain as it can be. All are in `shop`. */
 import { namespaceNameLabel } from "./model/labels.ts";
 import type { ClusterPolicy, ClusterPolicySpec, NetworkPolicy, NetworkPolicySpec } from "./model/policy.ts";
-import type { Namespace, Node, Pod, Service } from "./model/world.ts";
+import { type Namespace, type Node, type Pod, plainPod, type Service } from "./model/world.ts";
 
 /** A pod of its own, without address and node. */
-export const podNamed = (name: string, more: Partial<Pod> = {}): Pod => ({
-  namespace: "shop",
-  name,
-  labels: { app: name },
-  ips: [],
-  node: null,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-  ...more,
-});
+export const podNamed = (name: string, more: Partial<Pod> = {}): Pod =>
+  plainPod("shop", name, { labels: { app: name }, ...more });
 
 /** What a Deployment of one replica would make. */
 export const templateNamed = (name: string, more: Partial<Pod> = {}): Pod =>

@@ -7,7 +7,7 @@ import type { PortProtocol } from "../../src/net/ports.ts";
 import { type Labels, namespaceNameLabel } from "../../src/policy/model/labels.ts";
 import type { Policy } from "../../src/policy/model/policy.ts";
 import type { End, Flow, Outcome } from "../../src/policy/model/verdict.ts";
-import { type Node, namespacedName, type Pod, type World } from "../../src/policy/model/world.ts";
+import { type Node, namespacedName, type Pod, plainPod, type World } from "../../src/policy/model/world.ts";
 
 export type PortKey = `${PortProtocol} ${number}`;
 
@@ -145,20 +145,14 @@ export const podNamed = (
     readonly hostNetwork?: boolean;
   },
   number: number,
-): Pod => ({
-  namespace,
-  name,
-  labels,
-  ips: hostNetwork ? node.ips : [`10.244.0.${number}`, `fd00:10:244::${number.toString(16)}`],
-  node: node.name,
-  hostNetwork,
-  phase: "Running",
-  ports,
-  workload: { kind: "Pod", name },
-  template: false,
-  replicas: null,
-  source: null,
-});
+): Pod =>
+  plainPod(namespace, name, {
+    labels,
+    ips: hostNetwork ? node.ips : [`10.244.0.${number}`, `fd00:10:244::${number.toString(16)}`],
+    node: node.name,
+    hostNetwork,
+    ports,
+  });
 
 /** An address of a pod as a network of its own. */
 export const networksOf = (world: World, name: string): string[] =>

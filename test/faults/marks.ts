@@ -5,7 +5,7 @@
 import type { Change } from "../../src/policy/compile/plan.ts";
 import { namespaceNameLabel } from "../../src/policy/model/labels.ts";
 import type { ClusterPolicy, NetworkPolicy, NetworkPolicySpec } from "../../src/policy/model/policy.ts";
-import type { Namespace, Pod } from "../../src/policy/model/world.ts";
+import { type Namespace, type Pod, plainPod } from "../../src/policy/model/world.ts";
 import { nodes } from "../fire/scenario.ts";
 
 export type MarkedKind = "pod" | "namespace" | "NetworkPolicy" | "ClusterNetworkPolicy";
@@ -66,20 +66,8 @@ export class Marks {
   }
 }
 
-const pod = (node: string, i: number, flip: string): Pod => ({
-  namespace: where,
-  name: `mark-${node}`,
-  labels: { flip },
-  ips: [`10.245.0.${i}`, `fd00:10:245::${i}`],
-  node,
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name: `mark-${node}` },
-  template: false,
-  replicas: null,
-  source: null,
-});
+const pod = (node: string, i: number, flip: string): Pod =>
+  plainPod(where, `mark-${node}`, { labels: { flip }, ips: [`10.245.0.${i}`, `fd00:10:245::${i}`], node });
 
 const clusterPolicy = (port: number): ClusterPolicy => ({
   kind: "ClusterNetworkPolicy",

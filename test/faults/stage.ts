@@ -7,7 +7,7 @@ import type { Manifest } from "../../bench/worlds.ts";
 import { addressBytes } from "../../src/netns/bytes.ts";
 import type { Namespace } from "../../src/netns/namespace.ts";
 import type { NetworkPolicySpec } from "../../src/policy/model/policy.ts";
-import type { Pod } from "../../src/policy/model/world.ts";
+import { type Pod, plainPod } from "../../src/policy/model/world.ts";
 import { now } from "../fire/native.ts";
 import type { AgentArguments, LightAgent } from "../light/agent.ts";
 import { LightCluster } from "../light/cluster.ts";
@@ -276,17 +276,5 @@ export async function restartAgents(stage: Stage, options: Partial<AgentArgument
 const addressOf = (ips: readonly string[], family: Family): string =>
   ips.find((ip) => ip.includes(":") === (family === "IPv6"))!;
 
-const strangerPod = (node: number): Pod => ({
-  namespace,
-  name: `stranger-${node}`,
-  labels: {},
-  ips: podAddresses(node, strangerSlot),
-  node: nodeName(node),
-  hostNetwork: false,
-  phase: "Running",
-  ports: [],
-  workload: { kind: "Pod", name: "stranger" },
-  template: false,
-  replicas: null,
-  source: null,
-});
+const strangerPod = (node: number): Pod =>
+  plainPod(namespace, `stranger-${node}`, { ips: podAddresses(node, strangerSlot), node: nodeName(node) });

@@ -1,7 +1,7 @@
 /** Pods that are asked about and need not exist: `NS/{k=v}`. */
 import { compile } from "../compile/live-plan.ts";
 import type { Plan } from "../compile/plan.ts";
-import { namespacedName, type Pod, type World } from "../model/world.ts";
+import { namespacedName, type Pod, plainPod, type World } from "../model/world.ts";
 import { formatReference, type Reference } from "./reference.ts";
 
 type LabelsReference = Extract<Reference, { kind: "labels" }>;
@@ -24,20 +24,7 @@ export function hypotheticalPod(reference: LabelsReference, copy: number): Pod {
   const text = formatReference(reference);
   const name = text.slice(text.indexOf("{")) + "'".repeat(copy);
   const { namespace, labels } = reference;
-  return {
-    namespace,
-    name,
-    labels,
-    ips: [],
-    node: null,
-    hostNetwork: false,
-    phase: "Running",
-    ports: [],
-    workload: { kind: "Pod", name },
-    template: true,
-    replicas: null,
-    source: null,
-  };
+  return plainPod(namespace, name, { labels, template: true });
 }
 
 /**

@@ -116,6 +116,23 @@ export const emptyWorld: World = {
   cluster: { podCIDRs: [], serviceCIDRs: [] },
 };
 
+/** A running pod of its own of which nothing else is known, but what `more` says: without labels, address and node. */
+export const plainPod = (namespace: string, name: string, more: Partial<Pod> = {}): Pod => ({
+  namespace,
+  name,
+  labels: {},
+  ips: [],
+  node: null,
+  hostNetwork: false,
+  phase: "Running",
+  ports: [],
+  workload: { kind: "Pod", name },
+  template: false,
+  replicas: null,
+  source: null,
+  ...more,
+});
+
 /** Finished pods take no part in traffic (spec A17.4). */
 export const isFinished = (pod: Pick<Pod, "phase">): boolean => pod.phase === "Succeeded" || pod.phase === "Failed";
 
